@@ -1,0 +1,200 @@
+/** The server and the worker as they run in production: processes of their own, beside a mail server. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { SMTPServer } from 'smtp-server';
+import { createTokens } from '../src/auth/tokens.ts';
+import { freePort } from '../src/database/embedded.ts';
+import { type Ground, SECRET_KEY } from './ground.ts';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const READY_WITHIN_MS = 60_000;
+
+export interface Answer {
+  data?: Record<string, { result: { id: string } } | null> | null;
+  errors?: { message: string; extensions?: { code?: string } }[];
+}
+
+export interface Product {
+  /** Asks as a user; `client` chooses the server process. */
+  ask(
+    client: number,
+    userId: string,
+    query: string,
+    input: Record<string, unknown>,
+  ): Promise<Answer>;
+  /** From now on nobody sends mail; what is owed stays in the outbox. */
+  stopWorker(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface MailServer {
+  url: string;
+  /** When the mail of this kind to this address has been accepted, by `performance.now()`. */
+  arrival(address: string, kind: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export async function startMailServer(): Promise<MailServer> {
+  const arrived = new Map<string, number>();
+  const awaited = new Map<string, (at: number) => void>();
+  const server = new SMTPServer({
+    authOptional: true,
+    disableReverseLookup: true,
+    disabledCommands: ['STARTTLS'],
+    onData: (stream, session, done) => {
+      let head = '';
+      stream.on('data', (chunk: Buffer) => {
+        if (head.length < 8_000) head += chunk.toString('latin1');
+      });
+      stream.on('end', () => {
+        const kind = /^X-Reslot-Kind: (\S+)/im.exec(head)?.[1] ?? '';
+        for (const { address } of session.envelope.rcptTo) {
+          const key = `${kind} ${address}`;
+          const at = performance.now();
+          arrived.set(key, at);
+          awaited.get(key)?.(at);
+        }
+        done();
+      });
+    },
+  });
+  const inner = server.listen(0, '127.0.0.1');
+  await once(inner, 'listening');
+  return {
+    url: `smtp://127.0.0.1:${(inner.address() as AddressInfo).port}`,
+    arrival: (address, kind) => {
+      const key = `${kind} ${address}`;
+      const at = arrived.get(key);
+      return at === undefined
+        ? new Promise((resolve) => awaited.set(key, resolve))
+        : Promise.resolve(at);
+    },
+    stop: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+export interface ProductOptions {
+  servers: number;
+  smtpUrl: string;
+}
+
+export async function startProduct(ground: Ground, options: ProductOptions): Promise<Product> {
+  const tokens = createTokens(SECRET_KEY);
+  const known = new Map<string, string>();
+  const processes: ChildProcess[] = [];
+  const ports: number[] = [];
+  const environment = {
+    ...process.env,
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1',
+    DATABASE_URL: ground.url('admin'),
+    DATABASE_APP_URL: ground.url('app'),
+    DATABASE_WORKER_URL: ground.url('worker'),
+    DATABASE_POOL_SIZE: '16',
+    DATA_DIR: ground.directory,
+    SECRET_KEY,
+    PUBLIC_URL: 'http://bench.example',
+    SMTP_URL: options.smtpUrl,
+    MAIL_FROM: 'Reslot <reslot@bench.example>',
+    // So that each request may name the address it comes from: one address is limited.
+    TRUST_PROXY: 'loopback',
+    LOG_LEVEL: 'warn',
+  };
+  const start = (half: string, port: number) => {
+    const child = spawn(process.execPath, ['src/main.ts', half], {
+      cwd: ROOT,
+      env: { ...environment, PORT: String(port) },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    processes.push(child);
+    return child;
+  };
+  const worker = start('worker', 0);
+  for (let n = 0; n < options.servers; n++) {
+    const port = await freePort();
+    ports.push(port);
+    start('server', port);
+  }
+  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
+  const stop = async () => {
+    agent.destroy();
+    await Promise.all(processes.map(end));
+  };
+  const tokenOf = async (userId: string): Promise<string> => {
+    const token =
+      known.get(userId) ?? (await tokens.issueAccess({ userId, sessionId: userId })).token;
+    known.set(userId, token);
+    return token;
+  };
+  try {
+    for (const port of ports) await untilReady(port);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    ask: async (client, userId, query, input) => {
+      const body = JSON.stringify({ query, variables: { input } });
+      const port = ports[client % ports.length] ?? 0;
+      const headers = {
+        authorization: `Bearer ${await tokenOf(userId)}`,
+        'content-type': 'application/json',
+        'content-length': String(Buffer.byteLength(body)),
+        'x-forwarded-for': addressOf(userId),
+      };
+      return JSON.parse(await post(agent, port, '/graphql', headers, body)) as Answer;
+    },
+    stopWorker: () => end(worker),
+    stop,
+  };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  await ended;
+}
+
+/** Some address of a private network, the same for the same user. */
+function addressOf(userId: string): string {
+  const digits = userId.replaceAll('-', '').slice(-6);
+  const bytes = digits.match(/../g)?.map((pair) => Number.parseInt(pair, 16)) ?? [];
+  return `10.${bytes.join('.')}`;
+}
+
+async function untilReady(port: number): Promise<void> {
+  const deadline = Date.now() + READY_WITHIN_MS;
+  while (Date.now() < deadline) {
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+    if (ready?.ok) return;
+    await sleep(100);
+  }
+  throw new Error('The server was not ready in time.');
+}
+
+function post(
+  agent: Agent,
+  port: number,
+  path: string,
+  headers: Record<string, string>,
+  body: string,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      { host: '127.0.0.1', port, path, method: 'POST', headers, agent },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('end', () => resolve(Buffer.concat(chunks).toString()));
+        response.on('error', reject);
+      },
+    );
+    sent.on('error', reject);
+    sent.end(body);
+  });
+}

@@ -1,0 +1,14 @@
+/** @type {import('jest').Config} */
+export default {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/tests/**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': '<rootDir>/tests/support/transform.mjs' },
+  moduleFileExtensions: ['ts', 'js', 'mjs', 'json', 'node'],
+  globalSetup: '<rootDir>/tests/support/globalSetup.ts',
+  globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
+  setupFiles: ['<rootDir>/tests/support/quiet.mjs'],
+  reporters: ['default', '<rootDir>/tests/support/closingLine.mjs'],
+  testTimeout: 30_000,
+  maxWorkers: 2,
+};

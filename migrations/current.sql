@@ -1,0 +1,1 @@
+-- The next migration. `npm run migration:commit -- what-it-does` turns it into a record.

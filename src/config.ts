@@ -1,0 +1,172 @@
+/**
+ * Everything that can be set from outside, read once at the start. A value that cannot be used stops
+ * the start with its name and what was expected; nothing else in the code reads the environment.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { z } from 'zod';
+
+export class ConfigError extends Error {}
+
+type Environment = Record<string, string | undefined>;
+
+const flag = z.stringbool({
+  truthy: ['true', '1', 'yes', 'on'],
+  falsy: ['false', '0', 'no', 'off'],
+});
+const whole = (from: number, to: number) => z.coerce.number().int().min(from).max(to);
+const url = (...protocols: string[]) =>
+  z.string().refine((text) => protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? ''));
+const database = url('postgres', 'postgresql');
+
+/** `secret` values are not repeated in messages. */
+const FIELDS = {
+  NODE_ENV: [z.enum(['development', 'production', 'test']), 'development, production or test'],
+  HOST: [z.string().min(1), 'an address to listen on, such as 127.0.0.1 or 0.0.0.0'],
+  PORT: [whole(0, 65_535), 'a number from 0 to 65535 (0: any free port)'],
+  PUBLIC_URL: [
+    url('http', 'https').refine((text) => !/[?#]/.test(text)),
+    'the address at which people reach this server, such as https://reslot.example.org',
+  ],
+  DATA_DIR: [z.string().min(1), 'a directory'],
+  DATABASE_URL: [database, 'postgres://user:password@host:5432/database', 'secret'],
+  DATABASE_APP_URL: [database, 'postgres://reslot_app:password@host:5432/database', 'secret'],
+  DATABASE_LISTEN_URL: [database, 'postgres://reslot_app:password@host:5432/database', 'secret'],
+  DATABASE_WORKER_URL: [database, 'postgres://reslot_worker:password@host:5432/database', 'secret'],
+  DATABASE_POOL_SIZE: [whole(2, 500), 'a number of connections from 2 to 500'],
+  SECRET_KEY: [z.string().min(32), 'at least 32 random characters', 'secret'],
+  SMTP_URL: [url('smtp', 'smtps'), 'smtp://user:password@host:587 or smtps://…', 'secret'],
+  MAIL_FROM: [
+    z.string().regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/),
+    'an e-mail address, such as Reslot <bookings@example.org>',
+  ],
+  INBOX_SMTP_PORT: [whole(0, 65_535), 'a number from 0 to 65535 (0: any free port)'],
+  WORKER_CONCURRENCY: [whole(1, 100), 'a number of jobs at a time from 1 to 100'],
+  DISPATCH_INTERVAL_MS: [whole(20, 60_000), 'a number of milliseconds from 20 to 60000'],
+  DEMO_DATA: [flag, 'true or false'],
+  GRAPHIQL: [flag, 'true or false'],
+  TRUST_PROXY: [
+    z.string().transform(readTrustProxy),
+    'false, the number of proxies in front, or their addresses, such as 10.0.0.0/8,127.0.0.1',
+  ],
+  LOG_LEVEL: [z.enum(['debug', 'info', 'warn', 'error']), 'debug, info, warn or error'],
+} as const satisfies Record<string, readonly [z.ZodType, string, 'secret'?]>;
+
+type Name = keyof typeof FIELDS;
+type Parsed = { [N in Name]?: z.output<(typeof FIELDS)[N][0]> };
+
+export interface Config {
+  environment: 'development' | 'production' | 'test';
+  host: string;
+  port: number;
+  /** Without a slash at the end; undefined means the address the server finds itself at. */
+  publicUrl: string | undefined;
+  dataDir: string;
+  /** The administrator's connection; undefined means the embedded PostgreSQL. */
+  databaseUrl: string | undefined;
+  databaseAppUrl: string | undefined;
+  databaseListenUrl: string | undefined;
+  databaseWorkerUrl: string | undefined;
+  databasePoolSize: number;
+  secretKey: string;
+  /** Undefined means the development inbox. */
+  smtpUrl: string | undefined;
+  mailFrom: string;
+  inboxSmtpPort: number;
+  workerConcurrency: number;
+  dispatchIntervalMs: number;
+  demoData: boolean;
+  graphiql: boolean;
+  trustProxy: boolean | number | string;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** Reads `.env` beside package.json, if there is one; the environment wins over it. */
+export function readEnvironment(directory: string): Environment {
+  let file: Environment = {};
+  try {
+    file = parseEnv(readFileSync(join(directory, '.env'), 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  return { ...file, ...process.env };
+}
+
+export function parseConfig(environment: Environment): Config {
+  const values = parseFields(environment);
+  const kind = values.NODE_ENV ?? 'development';
+  const production = kind === 'production';
+  if (production) requireInProduction(values);
+  const dataDir = resolve(values.DATA_DIR ?? '.data');
+  return {
+    environment: kind,
+    host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    port: values.PORT ?? 3000,
+    publicUrl: values.PUBLIC_URL?.replace(/\/+$/, ''),
+    dataDir,
+    databaseUrl: values.DATABASE_URL,
+    databaseAppUrl: values.DATABASE_APP_URL,
+    databaseListenUrl: values.DATABASE_LISTEN_URL,
+    databaseWorkerUrl: values.DATABASE_WORKER_URL,
+    databasePoolSize: values.DATABASE_POOL_SIZE ?? 10,
+    secretKey: values.SECRET_KEY ?? ownSecretKey(dataDir),
+    smtpUrl: values.SMTP_URL,
+    mailFrom: values.MAIL_FROM ?? 'Reslot <reslot@localhost.invalid>',
+    inboxSmtpPort: values.INBOX_SMTP_PORT ?? 0,
+    workerConcurrency: values.WORKER_CONCURRENCY ?? 4,
+    dispatchIntervalMs: values.DISPATCH_INTERVAL_MS ?? 250,
+    demoData: !production && (values.DEMO_DATA ?? true),
+    graphiql: values.GRAPHIQL ?? !production,
+    trustProxy: values.TRUST_PROXY ?? false,
+    logLevel: values.LOG_LEVEL ?? 'info',
+  };
+}
+
+function parseFields(environment: Environment): Parsed {
+  const values: Record<string, unknown> = {};
+  const problems: string[] = [];
+  for (const [name, [schema, expected, secret]] of Object.entries<
+    readonly [z.ZodType, string, 'secret'?]
+  >(FIELDS)) {
+    const text = environment[name]?.trim();
+    // An empty value in .env means the same as none.
+    if (text === undefined || text === '') continue;
+    const parsed = schema.safeParse(text);
+    if (parsed.success) values[name] = parsed.data;
+    else problems.push(`${name} is ${secret ? 'not usable' : `"${text}"`}; expected ${expected}.`);
+  }
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'));
+  return values as Parsed;
+}
+
+function requireInProduction(values: Parsed): void {
+  const needed: Name[] = ['SECRET_KEY', 'PUBLIC_URL', 'SMTP_URL', 'MAIL_FROM'];
+  const missing = needed.filter((name) => values[name] === undefined);
+  if (missing.length === 0) return;
+  throw new ConfigError(
+    missing.map((name) => `${name} is needed in production: ${FIELDS[name][1]}.`).join('\n'),
+  );
+}
+
+/** Outside production a key is made once and kept, so that sessions and links survive restarts. */
+function ownSecretKey(dataDir: string): string {
+  const file = join(dataDir, 'secret.key');
+  mkdirSync(dataDir, { recursive: true });
+  try {
+    writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return readFileSync(file, 'utf8').trim();
+}
+
+/** The forms that Express takes: no, the number of hops, or a list of networks. */
+function readTrustProxy(text: string, context: z.RefinementCtx): boolean | number | string {
+  if (/^(false|no|off)$/i.test(text)) return false;
+  if (/^\d{1,2}$/.test(text)) return Number(text);
+  if (/^[\da-f.:/, ]+$/i.test(text) || /^(loopback|linklocal|uniquelocal)$/.test(text)) return text;
+  context.addIssue({ code: 'custom', message: 'not a list of proxies' });
+  return z.NEVER;
+}

@@ -1,0 +1,77 @@
+/** Who sent a request, found out once and before it is read, and kept with it. */
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import type { Express, RequestHandler, Response } from 'express';
+import type { Auth, Caller } from '../auth/index.ts';
+import { ERRORS, isErrorCode } from '../errors.ts';
+import { log } from '../log.ts';
+import type { RequestOrigin } from './preset.ts';
+import { type Rates, sendTooMany } from './rates.ts';
+import { sendRefusal } from './respond.ts';
+
+const LONGEST_USER_AGENT = 400;
+
+export interface Callers {
+  middleware: RequestHandler;
+  remember(request: IncomingMessage, caller: Caller | null, ip: string | null): void;
+  originOf(context: Partial<Grafast.RequestContext>): RequestOrigin;
+}
+
+export function createCallers(auth: Auth, rates: Rates): Callers {
+  const known = new WeakMap<IncomingMessage, { caller: Caller | null; ip: string | null }>();
+
+  const admit = async (request: IncomingMessage, ip: string | null, response: Response) => {
+    const tooMany = await rates.ofAddress(ip);
+    if (tooMany !== null) return sendTooMany(response, tooMany);
+    const caller = await auth.contextFromRequest(request);
+    const tooManyOfUser = caller && (await rates.ofUser(caller.userId));
+    if (tooManyOfUser !== null) return sendTooMany(response, tooManyOfUser);
+    known.set(request, { caller, ip });
+  };
+
+  return {
+    middleware: async (request, response, next) => {
+      try {
+        await admit(request, plainAddress(request.ip), response);
+      } catch (error) {
+        refuse(response, error);
+      }
+      if (!response.headersSent) next();
+    },
+    remember: (request, caller, ip) => {
+      known.set(request, { caller, ip });
+    },
+    originOf: ({ node, ws }) => {
+      const request = node?.req ?? ws?.request ?? null;
+      const { caller = null, ip = null } = (request && known.get(request)) ?? {};
+      const userAgent = request?.headers['user-agent']?.slice(0, LONGEST_USER_AGENT) ?? null;
+      return { caller, ip, userAgent, req: node?.req ?? null, res: node?.res ?? null };
+    },
+  };
+}
+
+function refuse(response: Response, error: unknown): void {
+  const { code, message } = error as { code?: unknown; message: string };
+  if (code === 'RSAUT') {
+    sendRefusal(response, 401, 'RSAUT', message);
+    return;
+  }
+  log.error('a caller cannot be told', { error });
+  const shown = isErrorCode(code) ? code : 'RSBSY';
+  sendRefusal(response, 200, shown, ERRORS[shown].sentence);
+}
+
+/** As PostgreSQL takes it: IPv4 as IPv4, and no zone. */
+export function plainAddress(address: string | undefined): string | null {
+  const plain = address?.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  return plain && isIP(plain) ? plain : null;
+}
+
+/** The address of a request that Express has not seen, by the same rules about proxies. */
+export function addressOf(app: Express, request: IncomingMessage): string | null {
+  const seen = Object.create(app.request, {
+    headers: { value: request.headers },
+    socket: { value: request.socket },
+  });
+  return plainAddress(seen.ip);
+}

@@ -1,0 +1,156 @@
+/**
+ * Everything in the schema is described. Most of it comes from `comment on`; PostgreSQL has no place
+ * for comments on arguments and on values of enums, so those are here. A test finds what is missing.
+ */
+
+/** Arguments and input fields, by name: one name means one thing everywhere. */
+const INPUTS: Record<string, string> = {
+  allOfferings:
+    'Whether all offerings are managed, now and in future; if not, those in `offeringIds`.',
+  blackoutId: 'The blackout.',
+  bookingId: 'The booking.',
+  cancelBookings: 'Whether to cancel the bookings that stand in the way.',
+  changes: 'What changes, by name as in the database; what is left out stays.',
+  channel: 'How it travels.',
+  customerId: 'The customer.',
+  deliveryId: 'The delivery.',
+  email: 'The e-mail address.',
+  emailNormalised: 'The address in lower case.',
+  endsAt: 'The end, as a moment with its offset (2026-11-20T20:00:00+01:00).',
+  entryId: 'The waitlist entry.',
+  from: 'The beginning of the range.',
+  hours: 'The hours of each weekday.',
+  id: 'The identifier.',
+  idempotencyKey:
+    'Any text of your choice: repeating the call with the same key and input returns the same row and does nothing twice.',
+  ids: 'The identifiers; left out: all.',
+  keepBookings: 'Whether bookings outside the new hours stay.',
+  kind: 'What kind it is.',
+  live: 'Whether to show only those that still wait or have an offer.',
+  locale: 'The language of mails (BCP 47), such as `de` or `pt-BR`.',
+  localEndsAt: 'The end in the time zone of the offering, without an offset (2026-11-20T20:00:00).',
+  localStartsAt:
+    'The start in the time zone of the offering, without an offset (2026-11-20T18:00:00).',
+  membershipId: 'The membership.',
+  name: 'The name.',
+  needsConfirmation: 'Whether the customer has to confirm when reminded.',
+  note: 'A note, as the other side reads it.',
+  notificationId: 'The notification.',
+  offeringId: 'The offering.',
+  offeringIds: 'The offerings.',
+  organizationId: 'The organisation.',
+  partySize: 'How many people.',
+  phone: 'The phone number.',
+  policyId: 'The policy.',
+  priority: 'Lower goes first; 100 is usual.',
+  purpose: 'What for, in one’s own words.',
+  reason: 'Why, as the other side and the log read it.',
+  reference: 'What a person can read out, such as RS-20261120-7K3QXA.',
+  resourceId: 'The resource.',
+  resourceIds: 'The resources.',
+  role: 'The role.',
+  slug: 'The short name.',
+  startsAt: 'The start, as a moment with its offset (2026-11-20T18:00:00+01:00).',
+  timeZone: 'IANA time zone, such as Europe/Berlin.',
+  to: 'The end of the range.',
+  unreadOnly: 'Whether to leave out what has been read.',
+  upcoming: 'True: those that have not ended; false: those that have; left out: all.',
+  userId: 'The user.',
+  version: 'The number of the version.',
+};
+
+const VALUES: Record<string, Record<string, string>> = {
+  AllocationMode: {
+    CAPACITY: 'Places in dated slots, as of a tour.',
+    EXCLUSIVE: 'Any range of time, in which the resources belong to the booking.',
+  },
+  AutomationMode: {
+    DRY_RUN: 'Only reports what it would have done.',
+    OFF: 'Does nothing.',
+    ON: 'Acts.',
+  },
+  BlackoutKind: {
+    CUSTOM: 'Another reason.',
+    HOLIDAY: 'A holiday.',
+    MAINTENANCE: 'Repairs or cleaning.',
+    WEATHER: 'The weather.',
+  },
+  BookingStatus: {
+    AUTO_CANCELLED: 'Released because nobody confirmed.',
+    CANCELLED: 'Cancelled by the customer or a manager.',
+    COMPLETED: 'Over.',
+    CONFIRMED: 'Booked. Whether attendance is confirmed is in `attendanceConfirmedAt`.',
+    DELIVERED: 'Rendered; the payment may be open.',
+    EXPIRED: 'A hold nobody claimed, or a request nobody answered.',
+    HELD: 'Kept for somebody on the waiting list until the offer ends.',
+    IN_PROGRESS: 'Has begun.',
+    NO_SHOW: 'Nobody came.',
+    PENDING: 'Waits for the yes of a manager.',
+    REJECTED: 'A manager said no.',
+  },
+  Channel: { EMAIL: 'E-mail.' },
+  ConfirmationSource: {
+    ACCOUNT: 'By the customer, signed in.',
+    BOOKING: 'By booking so close to the start.',
+    LINK: 'By the link in a mail.',
+    NOT_NEEDED: 'Not needed, as the manager said who booked.',
+  },
+  DeliveryStatus: {
+    DEAD: 'Given up after the last try.',
+    OBSOLETE: 'Overtaken by events, and not sent.',
+    QUEUED: 'Waits to be sent.',
+    SENDING: 'Being sent.',
+    SENT: 'Accepted by the mail server.',
+    SUPPRESSED: 'Not sent: the daily limit, an unsubscription, or no address.',
+  },
+  MemberRole: {
+    MANAGER: 'Manages all offerings or named ones.',
+    OWNER: 'Manages everything, members included.',
+    PROVIDER: 'Renders services.',
+  },
+  OfferingKind: { SERVICE: 'A service.', TOUR: 'A tour.', VENUE: 'A venue.' },
+  WaitlistStatus: {
+    CLAIMED: 'Became a booking.',
+    CLOSED: 'Ended by another claim of the same customer, or by the operator.',
+    DECLINED: 'The offer was let go.',
+    EXPIRED: 'The offer ran out.',
+    LAPSED: 'The time waited for has come.',
+    LEFT: 'Left by the customer or taken off by a manager.',
+    OFFERED: 'Has an offer, held until its deadline.',
+    WAITING: 'Waits.',
+  },
+};
+
+export const descriptionsPlugin: GraphileConfig.Plugin = {
+  name: 'ReslotDescriptionsPlugin',
+  version: '1.0.0',
+  schema: {
+    hooks: {
+      GraphQLObjectType_fields_field(field, _build, { scope }) {
+        if (scope.fieldName === 'result') field.description ??= 'What the mutation returns.';
+        return field;
+      },
+      GraphQLObjectType_fields_field_args_arg(argument, _build, { scope }) {
+        argument.description ??= INPUTS[scope.argName];
+        return argument;
+      },
+      GraphQLInputObjectType_fields_field(field, _build, { scope }) {
+        if (scope.fieldName) field.description ??= INPUTS[scope.fieldName];
+        return field;
+      },
+      GraphQLEnumType_values_value(value, _build, { Self, scope }) {
+        value.description ??= describeValue(Self.name, scope.valueName);
+        return value;
+      },
+    },
+  },
+};
+
+function describeValue(type: string, value: string): string | undefined {
+  if (!type.endsWith('OrderBy')) return VALUES[type]?.[value];
+  if (value === 'NATURAL') return 'In the order of the list itself.';
+  const [, column, direction] = /^(.+)_(ASC|DESC)$/.exec(value) ?? [];
+  if (!column) return undefined;
+  const words = column.toLowerCase().replaceAll('_', ' ');
+  return `By ${words}, ${direction === 'ASC' ? 'lowest' : 'highest'} first.`;
+}

@@ -1,0 +1,81 @@
+/** Hangs the limits into the server and the executor, so that nothing gets past them. */
+import { GraphQLError, getOperationAST } from 'graphql';
+import type { ExecutionConfig } from 'postgraphile/grafserv';
+import { refusal } from './bounds.ts';
+import { limitDocument, limitOperation, validationRules } from './limits.ts';
+
+type ParseAndValidate = ExecutionConfig['parseAndValidate'];
+
+export function guardPlugin(afterMutation: () => void): GraphileConfig.Plugin {
+  return {
+    name: 'ReslotGuardPlugin',
+    version: '1.0.0',
+    grafserv: {
+      middleware: {
+        setPreset(next, event) {
+          event.validationRules.push(...validationRules);
+          const inner = event.getExecutionConfig;
+          event.getExecutionConfig = async function getExecutionConfig(context) {
+            const config = await inner.call(this, context);
+            return { ...config, parseAndValidate: guarded(config.parseAndValidate) };
+          };
+          return next();
+        },
+      },
+    },
+    grafast: {
+      middleware: {
+        execute(next, { args }) {
+          const operation = getOperationAST(args.document, args.operationName);
+          if (operation?.operation === 'subscription') {
+            return { errors: [refusal('RSARG', 'Subscriptions go over a websocket.')] };
+          }
+          if (args.requestContext?.ws) return { errors: [overHttp()] };
+          const problem = limitOperation(args);
+          if (problem) return { errors: [problem] };
+          if (operation?.operation !== 'mutation') return next();
+          return afterwards(next(), afterMutation);
+        },
+        subscribe(next, { args }) {
+          const operation = getOperationAST(args.document, args.operationName);
+          if (operation?.operation !== 'subscription') {
+            return { errors: [overHttp()] };
+          }
+          const problem = limitOperation(args);
+          return problem ? { errors: [problem] } : next();
+        },
+      },
+    },
+  };
+}
+
+function overHttp(): GraphQLError {
+  return refusal('RSARG', 'Queries and mutations go over HTTP.');
+}
+
+/** Also after errors: another field of the same request may have been carried out. */
+function afterwards<T>(result: T, action: () => void): T {
+  void Promise.resolve(result).then(action, action);
+  return result;
+}
+
+function guarded(inner: ParseAndValidate): ParseAndValidate {
+  return (query) => {
+    const problem = limitDocument(query);
+    if (problem) return { errors: [problem] };
+    const result = inner(query);
+    return result.errors ? { errors: result.errors.map(withCode) } : result;
+  };
+}
+
+/** What the parser and the rules of GraphQL find wrong is a bad argument like any other. */
+function withCode(error: GraphQLError): GraphQLError {
+  if (error.extensions.code !== undefined) return error;
+  return new GraphQLError(error.message, {
+    nodes: error.nodes,
+    source: error.source,
+    positions: error.positions,
+    path: error.path,
+    extensions: { code: 'RSARG' },
+  });
+}

@@ -1,0 +1,59 @@
+/** What a link is about, in words: the booking or entry, and the deadline there may be. */
+import { moment, span } from '../../mail/dates.ts';
+import { money } from '../../mail/money.ts';
+import { type Html, html } from '../../mail/page.ts';
+import type { Voice } from './layout.ts';
+import type { KnownLink } from './model.ts';
+
+export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
+  const subject = link.booking ?? link.entry;
+  if (!subject || link.action === 'unsubscribe') return '';
+  const { startsAt, endsAt, timeZone } = subject;
+  const names = words.details;
+  const lines: [string, string | null | undefined][] = [
+    [names.what, subject.offeringName],
+    [names.when, span({ startsAt, endsAt, timeZone, locale })],
+    [names.where, subject.address],
+    [names.customer, link.booking?.customerName],
+    [names.people, peopleIn(subject.partySize)],
+    [names.price, money(subject, locale)],
+    [names.purpose, link.booking?.purpose],
+    [names.reference, link.booking?.reference],
+  ];
+  const shown = lines
+    .filter(([, text]) => text)
+    .map(([name, text]) => html`<dt>${name}</dt><dd class="lines">${text}</dd>\n`);
+  return html`<dl>\n${shown}</dl>`;
+}
+
+/** One person is not worth a line. */
+function peopleIn(partySize: number | undefined): string | undefined {
+  return partySize && partySize > 1 ? String(partySize) : undefined;
+}
+
+export function deadline(link: KnownLink, voice: Voice): Html | '' {
+  const sentences = deadlineSentences(link, voice);
+  return sentences.length > 0 ? html`<p class="deadline">${sentences.join(' ')}</p>` : '';
+}
+
+function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] {
+  const { booking, entry, action } = link;
+  const at = (iso: string | null | undefined) =>
+    moment({ iso, timeZone: (booking ?? entry)?.timeZone, locale });
+  const says = words.deadlines;
+  if (action === 'confirm') {
+    const by = at(booking?.confirmBy);
+    return by ? [says.confirmBy(by), says.orElseReleased] : [];
+  }
+  if (action === 'approve' || action === 'reject') {
+    const by = at(booking?.requestExpiresAt);
+    return by ? [says.decideBy(by)] : [];
+  }
+  if (action !== 'claim' || !entry) return [];
+  const until = at(entry.offerExpiresAt);
+  const held = until ? says.heldUntil(until) : says.heldForYou;
+  return [
+    entry.isHeld ? held : says.lastCall,
+    ...(entry.needsApproval ? [says.needsApproval] : []),
+  ];
+}

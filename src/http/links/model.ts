@@ -1,0 +1,116 @@
+/** What the database tells about a link (`app_private.read_link`). Times are ISO 8601. */
+
+/** Actions that follow_link carries out. */
+export const DEEDS = [
+  'confirm',
+  'cancel',
+  'claim',
+  'decline',
+  'leave',
+  'approve',
+  'reject',
+  'unsubscribe',
+] as const;
+
+/** Actions of accounts: they have functions of their own. */
+export const ACCOUNT_ACTIONS = ['verify', 'reset', 'magic'] as const;
+
+export type Deed = (typeof DEEDS)[number];
+export type AccountAction = (typeof ACCOUNT_ACTIONS)[number];
+export type Action = Deed | AccountAction;
+
+/** Why there is nothing to do (any more). */
+export const REASONS = [
+  'link_expired',
+  'cancelled',
+  'auto_cancelled',
+  'rejected',
+  'expired',
+  'over',
+  'completed',
+  'no_show',
+  'begun',
+  'pending',
+  'approved',
+  'claimed',
+  'declined',
+  'left',
+  'lapsed',
+  'closed',
+  'not_offered',
+  'taken',
+  'used',
+] as const;
+
+export type Reason = (typeof REASONS)[number];
+
+export type LinkOrganization = {
+  name: string;
+  logoUrl: string | null;
+  address: string | null;
+  supportEmail: string | null;
+  supportPhone: string | null;
+  frontEndUrl: string | null;
+};
+
+/** The optional ones are left out of a link that has expired. */
+export type LinkBooking = {
+  offeringId: string;
+  offeringName: string;
+  startsAt: string;
+  endsAt: string;
+  timeZone: string;
+  reference?: string;
+  status?: string;
+  partySize?: number;
+  price?: number;
+  currency?: string;
+  purpose?: string | null;
+  /** Until when the answer keeps the booking; null: nothing depends on it. */
+  confirmBy?: string | null;
+  requestExpiresAt?: string | null;
+  endedReason?: string | null;
+  address?: string | null;
+  supportContact?: string | null;
+  customerName?: string | null;
+};
+
+export type LinkEntry = {
+  offeringId: string;
+  offeringName: string;
+  startsAt: string;
+  endsAt: string;
+  timeZone: string;
+  status?: string;
+  partySize?: number;
+  price?: number;
+  currency?: string;
+  offerExpiresAt?: string | null;
+  isHeld?: boolean;
+  needsApproval?: boolean;
+  address?: string | null;
+  supportContact?: string | null;
+};
+
+type Common = {
+  action: Action;
+  locale: string;
+  organization: LinkOrganization;
+  booking: LinkBooking | null;
+  entry: LinkEntry | null;
+};
+
+export type LateLink = Common & { state: 'too_late'; why: Reason };
+export type KnownLink = (Common & { state: 'ready' | 'done'; why: string }) | LateLink;
+
+export type Link = KnownLink | { state: 'not_valid'; why: 'unknown' };
+
+export function isDeed(action: Action): action is Deed {
+  return (DEEDS as readonly string[]).includes(action);
+}
+
+/** The start that a page shows, and that the person agrees to. */
+export function shownStart(link: KnownLink): string | null {
+  if (link.action === 'unsubscribe') return null;
+  return (link.booking ?? link.entry)?.startsAt ?? null;
+}

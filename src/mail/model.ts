@@ -1,0 +1,120 @@
+/** What a message is about. A kind is also the name of its template. */
+export const KINDS = [
+  'booking_received',
+  'booking_requested',
+  'booking_approved',
+  'booking_rejected',
+  'booking_reminder',
+  'booking_reminder_info',
+  'booking_auto_cancelled',
+  'booking_cancelled',
+  'booking_modified',
+  'booking_expired',
+  'booking_spared',
+  'booking_claimed',
+  'message_blackout',
+  'blackout_conflict',
+  'slot_available',
+  'offer_expired',
+  'last_call',
+  'entry_ended',
+  'waitlist_joined',
+  'account_verify',
+  'account_magic_link',
+  'account_reset',
+  'account_exists',
+  'links_again',
+] as const;
+
+export type Kind = (typeof KINDS)[number];
+
+export function isKind(value: string): value is Kind {
+  return (KINDS as readonly string[]).includes(value);
+}
+
+/** Every value may be absent or null: the database sends what it has. Times are ISO 8601. */
+type Maybe<T> = { [K in keyof T]?: T[K] | null };
+
+export type Tokens = Record<string, string | null | undefined>;
+
+export type OrganizationModel = Maybe<{
+  id: string;
+  name: string;
+  logoUrl: string;
+  address: string;
+  supportEmail: string;
+  supportPhone: string;
+  frontEndUrl: string;
+}>;
+
+export type RecipientModel = Maybe<{
+  name: string;
+  email: string;
+  locale: string;
+  timeZone: string;
+}>;
+
+export type BookingModel = Maybe<{
+  id: string;
+  reference: string;
+  offeringId: string;
+  offeringName: string;
+  resourceNames: string[];
+  startsAt: string;
+  endsAt: string;
+  timeZone: string;
+  address: string;
+  directions: string;
+  purpose: string;
+  partySize: number;
+  status: string;
+  sequence: number;
+  /** In the currency's main unit: 12.5 is twelve euros fifty. */
+  price: number | string;
+  currency: string;
+  /** When an unanswered reminder costs the booking. */
+  confirmDeadlineAt: string;
+  /** Until when a manager may decide on a pending booking. */
+  requestExpiresAt: string;
+  autoCancel: 'on' | 'off' | 'dry_run';
+  attendanceConfirmedAt: string;
+  customerName: string;
+  /** Whom to ask about this offering, in words; instead of the organisation's support contact. */
+  supportContact: string;
+  tokens: Tokens;
+}>;
+
+export type EntryModel = Maybe<{
+  id: string;
+  offeringId: string;
+  offeringName: string;
+  startsAt: string;
+  endsAt: string;
+  timeZone: string;
+  address: string;
+  partySize: number;
+  /** What the place costs, in the currency's main unit. */
+  price: number | string;
+  currency: string;
+  position: number;
+  offerExpiresAt: string;
+  needsApproval: boolean;
+  note: string;
+  tokens: Tokens;
+}>;
+
+export type MailModel = Maybe<{
+  organization: OrganizationModel;
+  recipient: RecipientModel;
+  booking: BookingModel;
+  previous: Maybe<{ startsAt: string; endsAt: string; purpose: string }>;
+  entry: EntryModel;
+  reason: string;
+  actor: 'customer' | 'manager' | 'system';
+  /** The booking's status when the message was owed; it may be another one by now. */
+  status: string;
+  tokens: Tokens;
+  /** For the message that lists all one has coming up. */
+  bookings: BookingModel[];
+  entries: EntryModel[];
+}>;

@@ -1,0 +1,172 @@
+import type { Kind, MailModel } from './model.ts';
+
+/**
+ * One full example a kind, for the preview page and the tests. The venue is in Vienna, the day is
+ * an ordinary one; names have what names have: umlauts, an ampersand, an apostrophe.
+ */
+
+const organization = {
+  id: '01990000-0000-7000-8000-000000000001',
+  name: 'Haus & Hof',
+  logoUrl: null,
+  address: 'Hauptplatz 1\n1010 Wien',
+  supportEmail: 'office@haus-und-hof.example',
+  supportPhone: '+43 1 234 56 78',
+  frontEndUrl: 'https://book.haus-und-hof.example',
+};
+
+const recipient = {
+  name: "Zoë O'Hara",
+  email: 'zoe@example.org',
+  locale: 'en',
+  timeZone: 'Europe/Vienna',
+};
+
+const booking = {
+  id: '01990000-0000-7000-8000-00000000b001',
+  reference: 'HH-20261204-7K3QXA',
+  offeringId: '01990000-0000-7000-8000-00000000f001',
+  offeringName: 'Festsaal, ganzer Saal',
+  resourceNames: ['Saal links', 'Saal rechts'],
+  startsAt: '2026-12-04T13:00:00Z',
+  endsAt: '2026-12-04T16:30:00Z',
+  timeZone: 'Europe/Vienna',
+  address: 'Hauptplatz 1, Stiege 2\n1010 Wien',
+  directions: 'Entrance from the yard, second floor.\nThe lift is on the left.',
+  purpose: 'Choir rehearsal',
+  partySize: 24,
+  status: 'confirmed',
+  sequence: 0,
+  price: 120,
+  currency: 'EUR',
+  confirmDeadlineAt: '2026-12-04T11:00:00Z',
+  requestExpiresAt: '2026-12-03T13:00:00Z',
+  autoCancel: 'on',
+  attendanceConfirmedAt: null,
+  customerName: null,
+} as const;
+
+const entry = {
+  id: '01990000-0000-7000-8000-00000000e001',
+  offeringId: booking.offeringId,
+  offeringName: booking.offeringName,
+  startsAt: booking.startsAt,
+  endsAt: booking.endsAt,
+  timeZone: booking.timeZone,
+  address: booking.address,
+  partySize: 24,
+  price: booking.price,
+  currency: booking.currency,
+  position: 3,
+  offerExpiresAt: '2026-12-03T15:15:00Z',
+  needsApproval: false,
+  note: 'Mornings are fine as well',
+};
+
+/** Every action has a token of its own; these open nothing. */
+function tokens(...actions: string[]): Record<string, string> {
+  return Object.fromEntries(actions.map((action) => [action, `sample-${action}`.padEnd(22, '0')]));
+}
+
+const base: MailModel = {
+  organization,
+  recipient,
+  booking: { ...booking, resourceNames: [...booking.resourceNames] },
+};
+const forBooking = (change: Partial<NonNullable<MailModel['booking']>>): MailModel => ({
+  ...base,
+  booking: { ...base.booking, ...change },
+});
+const forEntry: MailModel = { organization, recipient, entry };
+const forAccount: MailModel = { organization, recipient };
+const manager = { name: 'Max Huber', email: 'max@haus-und-hof.example', locale: 'en' };
+
+export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
+  booking_received: { ...base, tokens: tokens('cancel') },
+  booking_requested: {
+    ...forBooking({ status: 'pending', customerName: recipient.name }),
+    recipient: manager,
+    tokens: tokens('approve', 'reject'),
+  },
+  booking_approved: { ...base, reason: 'The piano is tuned.', tokens: tokens('cancel') },
+  booking_rejected: {
+    ...forBooking({ status: 'rejected', sequence: 1 }),
+    reason: 'The hall is being painted.',
+    actor: 'manager',
+  },
+  booking_reminder: { ...base, tokens: tokens('confirm', 'cancel') },
+  booking_reminder_info: {
+    ...forBooking({ attendanceConfirmedAt: '2026-12-03T14:00:00Z' }),
+    tokens: tokens('cancel', 'unsubscribe'),
+  },
+  booking_auto_cancelled: { ...forBooking({ status: 'cancelled', sequence: 1 }), actor: 'system' },
+  booking_cancelled: {
+    ...forBooking({ status: 'cancelled', sequence: 1 }),
+    reason: 'The heating has failed.',
+    actor: 'manager',
+  },
+  booking_modified: {
+    ...forBooking({ sequence: 1 }),
+    previous: {
+      startsAt: '2026-12-03T13:00:00Z',
+      endsAt: '2026-12-03T16:30:00Z',
+      purpose: 'Choir practice',
+    },
+    actor: 'customer',
+    tokens: tokens('cancel'),
+  },
+  booking_expired: { ...forBooking({ status: 'expired', sequence: 1 }), actor: 'system' },
+  booking_spared: {
+    ...forBooking({ customerName: recipient.name }),
+    recipient: manager,
+    reason: 'The mail server accepted the reminder only at 13:40.',
+  },
+  booking_claimed: { ...base, tokens: tokens('cancel') },
+  message_blackout: {
+    ...forBooking({ status: 'cancelled', sequence: 1 }),
+    reason: 'Burst pipe, the hall is closed until Saturday.',
+    actor: 'manager',
+  },
+  blackout_conflict: {
+    ...forBooking({ customerName: recipient.name }),
+    recipient: manager,
+    reason: 'Burst pipe',
+    actor: 'manager',
+  },
+  slot_available: { ...forEntry, tokens: tokens('claim', 'decline') },
+  offer_expired: { ...forEntry, tokens: tokens('unsubscribe') },
+  last_call: { ...forEntry, tokens: tokens('claim', 'leave') },
+  entry_ended: { ...forEntry, tokens: tokens('unsubscribe') },
+  waitlist_joined: { ...forEntry, tokens: tokens('leave', 'unsubscribe') },
+  account_verify: { ...forAccount, tokens: tokens('verify') },
+  account_magic_link: { ...forAccount, tokens: tokens('magic') },
+  account_reset: { ...forAccount, tokens: tokens('reset') },
+  account_exists: { ...forAccount, tokens: tokens('magic', 'reset') },
+  links_again: {
+    organization,
+    recipient,
+    bookings: [
+      { ...base.booking, tokens: tokens('confirm', 'cancel') },
+      {
+        ...base.booking,
+        reference: 'HH-20261218-Q2M8PD',
+        startsAt: '2026-12-18T17:00:00Z',
+        endsAt: '2026-12-18T20:00:00Z',
+        tokens: tokens('cancel'),
+      },
+    ],
+    entries: [{ ...entry, tokens: tokens('leave') }],
+  },
+};
+
+/** The same message with nothing in it that may be missing: only what it is about. */
+export function sparseSample(kind: Kind): MailModel {
+  const full = SAMPLES[kind];
+  const { startsAt, endsAt, timeZone, offeringName } = booking;
+  const subject = { startsAt, endsAt, timeZone, offeringName };
+  return {
+    ...(full.booking ? { booking: { ...subject, reference: booking.reference } } : {}),
+    ...(full.entry ? { entry: subject } : {}),
+    ...(kind.startsWith('account_') && full.tokens ? { tokens: full.tokens } : {}),
+  };
+}

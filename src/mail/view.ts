@@ -1,0 +1,152 @@
+import { clean, webAddress } from './clean.ts';
+import { moment, shortMoment, span } from './dates.ts';
+import type { BookingModel, EntryModel, MailModel, Tokens } from './model.ts';
+import { money } from './money.ts';
+
+export type Words = Record<string, string>;
+
+type Context = { publicUrl: string; locale: string; words: Words };
+
+/**
+ * What the templates see: everything already in words and addresses, so that a template holds
+ * sentences and no logic beyond "if there is one".
+ */
+export function viewOf(model: MailModel, context: Context) {
+  const safe = clean(model);
+  const organization = organizationView(safe, context);
+  const home = webAddress(safe.organization?.frontEndUrl);
+  const offeringId = safe.booking?.offeringId ?? safe.entry?.offeringId;
+  const again = bookAgain(home, offeringId, context.publicUrl);
+  return {
+    words: context.words,
+    organization,
+    recipient: { name: safe.recipient?.name },
+    booking: safe.booking ? bookingView(withStatusThen(safe, safe.booking), context) : undefined,
+    previous: previousView(safe, context),
+    entry: safe.entry ? entryView(safe.entry, context) : undefined,
+    bookings: safe.bookings?.map((booking) => bookingView(booking, context)),
+    entries: safe.entries?.map((entry) => entryView(entry, context)),
+    reason: safe.reason,
+    by: { customer: safe.actor === 'customer', manager: safe.actor === 'manager' },
+    links: { bookAgain: again, joinAgain: again, ...linksOf(safe.tokens, context.publicUrl) },
+  };
+}
+
+export type View = ReturnType<typeof viewOf>;
+
+function organizationView({ organization, booking }: MailModel, { words }: Context) {
+  const { supportContact } = booking ?? {};
+  return {
+    name: organization?.name || words.product,
+    logoUrl: webAddress(organization?.logoUrl),
+    address: organization?.address,
+    supportEmail: organization?.supportEmail,
+    supportPhone: organization?.supportPhone,
+    supportContact,
+    contact: Boolean(supportContact || organization?.supportEmail || organization?.supportPhone),
+  };
+}
+
+/**
+ * The booking as the message speaks of it: as it was then, so that "we have your request" is not
+ * turned into "you are booked" by an approval that has a message of its own; and to the customer
+ * without the customer's own name.
+ */
+function withStatusThen({ status, recipient }: MailModel, booking: BookingModel): BookingModel {
+  const { name } = recipient ?? {};
+  const customerName = booking.customerName === name ? undefined : booking.customerName;
+  return { ...booking, customerName, status: status ?? booking.status };
+}
+
+function bookingView(booking: BookingModel, context: Context) {
+  const { locale } = context;
+  const { startsAt, endsAt, timeZone } = booking;
+  const deadline = moment({ iso: booking.confirmDeadlineAt, timeZone, locale });
+  const pending = booking.status === 'pending';
+  return {
+    reference: booking.reference,
+    offeringName: booking.offeringName,
+    resources: resourceList(booking, locale),
+    when: span({ startsAt, endsAt, timeZone, locale }),
+    whenShort: shortMoment({ iso: startsAt, timeZone, locale }),
+    address: booking.address,
+    directions: booking.directions,
+    purpose: booking.purpose,
+    people: people(booking.partySize),
+    price: money(booking, locale),
+    customerName: booking.customerName,
+    pending,
+    deadline,
+    decideBy: moment({ iso: booking.requestExpiresAt, timeZone, locale }),
+    autoCancels: booking.autoCancel === 'on',
+    attendanceConfirmed: Boolean(booking.attendanceConfirmedAt),
+    willAsk: Boolean(deadline) && !pending && !booking.attendanceConfirmedAt,
+    links: linksOf(booking.tokens, context.publicUrl),
+  };
+}
+
+function entryView(entry: EntryModel, { locale, publicUrl }: Context) {
+  const { startsAt, endsAt, timeZone } = entry;
+  return {
+    offeringName: entry.offeringName,
+    when: span({ startsAt, endsAt, timeZone, locale }),
+    whenShort: shortMoment({ iso: startsAt, timeZone, locale }),
+    address: entry.address,
+    people: people(entry.partySize),
+    price: money(entry, locale),
+    position: entry.position,
+    deadline: moment({ iso: entry.offerExpiresAt, timeZone, locale }),
+    needsApproval: entry.needsApproval === true,
+    note: entry.note,
+    links: linksOf(entry.tokens, publicUrl),
+  };
+}
+
+function previousView({ previous, booking }: MailModel, { locale }: Context) {
+  if (!previous || !booking) return undefined;
+  const { startsAt, endsAt, purpose } = previous;
+  const changed = (before: string | null | undefined, after: string | null | undefined) =>
+    before !== undefined && before !== null && Date.parse(before) !== Date.parse(after ?? '');
+  return {
+    when: span({ startsAt, endsAt, timeZone: booking.timeZone, locale }),
+    timeChanged: changed(startsAt, booking.startsAt) || changed(endsAt, booking.endsAt),
+    purpose,
+    purposeChanged: Boolean(purpose) && purpose !== booking.purpose,
+  };
+}
+
+/** Rooms are named only where the offering's own name does not say it already. */
+function resourceList({ resourceNames, offeringName }: BookingModel, locale: string) {
+  const names = resourceNames ?? [];
+  if (names.length === 0 || (names.length === 1 && names[0] === offeringName)) return undefined;
+  return new Intl.ListFormat(locale).format(names);
+}
+
+/** One person is not worth a line. */
+function people(partySize: number | null | undefined): number | undefined {
+  return partySize && partySize > 1 ? partySize : undefined;
+}
+
+/** The addresses behind the buttons: one opaque token each. */
+export function linksOf(tokens: Tokens | null | undefined, publicUrl: string) {
+  const links: Record<string, string> = {};
+  for (const [action, token] of Object.entries(tokens ?? {})) {
+    if (token) links[action] = `${trimSlash(publicUrl)}/l/${encodeURIComponent(token)}`;
+  }
+  return links;
+}
+
+function bookAgain(
+  frontEnd: string | undefined,
+  offeringId: string | null | undefined,
+  publicUrl: string,
+): string {
+  if (!frontEnd) return publicUrl;
+  return offeringId
+    ? `${trimSlash(frontEnd)}/offerings/${encodeURIComponent(offeringId)}`
+    : frontEnd;
+}
+
+function trimSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}

@@ -1,0 +1,26 @@
+/** Does what has become due to one subject. The decision, the locks and the truth are in SQL. */
+import { z } from 'zod';
+import type { JobTask } from '../src/jobs.ts';
+import { log } from '../src/log.ts';
+
+const Payload = z.object({ subjectId: z.uuid() });
+
+const carryOut: JobTask = async (payload, { services }) => {
+  const { subjectId } = Payload.parse(payload);
+  try {
+    const { rows } = await services.pool.query<{ outcome: string }>(
+      'select app_private.run_deadline($1) as outcome',
+      [subjectId],
+    );
+    log.info('deadline', { subject: subjectId, outcome: rows[0]?.outcome });
+  } catch (error) {
+    // Kept where operators look (job_health); the queue tries again with back-off.
+    const { message } = error as Error;
+    await services.pool
+      .query('select app_private.note_deadline_failure($1, $2)', [subjectId, message])
+      .catch(() => undefined);
+    throw error;
+  }
+};
+
+export default carryOut;

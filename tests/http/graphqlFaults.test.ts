@@ -1,0 +1,295 @@
+/** Nothing a client sends, and nothing that goes wrong behind it, becomes a 5xx or shows any SQL. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { isErrorCode } from '../../src/errors.ts';
+import { graphqlMount } from '../../src/graphql/index.ts';
+import { openServer } from '../../src/server.ts';
+import { type Answer, createGraphqlWorld, type GraphqlWorld, readAnswer } from './graphqlWorld.ts';
+
+let world: GraphqlWorld;
+
+beforeAll(async () => {
+  world = await createGraphqlWorld();
+});
+afterAll(() => world?.stop());
+
+const BOOK = `mutation ($input: CreateBookingInput!) {
+  createBooking(input: $input) { result { id } }
+}`;
+
+function expectRegistered(answer: Answer, what: string): void {
+  expect([what, answer.status < 500]).toEqual([what, true]);
+  for (const { message, extensions } of answer.errors) {
+    expect([what, message, isErrorCode(extensions?.code)]).toEqual([what, message, true]);
+    expect([what, extensions.code]).not.toEqual([what, 'RSINT']);
+    expect(message).not.toMatch(/select |insert |relation "|column "|syntax error at|app_private/i);
+  }
+}
+
+/** Values that have broken other systems. */
+const STRANGE: unknown[] = [
+  null,
+  '',
+  ' ',
+  'null',
+  'a\u0000b',
+  '\ud800',
+  '𝕏'.repeat(300),
+  "'; drop table bookings; --",
+  '%',
+  '\\',
+  '{}',
+  '[]',
+  '-infinity',
+  'infinity',
+  'now',
+  'epoch',
+  '0001-01-01T00:00:00Z',
+  '294276-12-31T23:59:59Z',
+  '999999-01-01T00:00:00Z',
+  '2026-02-30T10:00:00Z',
+  '2026-11-20T25:00:00Z',
+  '2026-11-20 18:00',
+  '24:00:00',
+  0,
+  -1,
+  2 ** 31 - 1,
+  2 ** 31,
+  1e308,
+  0.1,
+  true,
+  [],
+  [null],
+  {},
+  { a: 1 },
+  '00000000-0000-0000-0000-000000000000',
+  'not-a-uuid',
+];
+
+interface TypeRef {
+  name: string | null;
+  kind: string;
+  ofType: TypeRef | null;
+}
+
+interface Callable {
+  name: string;
+  args: { name: string; type: TypeRef }[];
+  type: TypeRef;
+}
+
+const REF = 'name kind ofType { name kind ofType { name kind ofType { name kind } } }';
+
+const plain = (type: TypeRef): TypeRef => (type.ofType ? plain(type.ofType) : type);
+
+function written(type: TypeRef): string {
+  if (type.kind === 'NON_NULL') return `${written(type.ofType as TypeRef)}!`;
+  if (type.kind === 'LIST') return `[${written(type.ofType as TypeRef)}]`;
+  return type.name ?? '';
+}
+
+async function callables(type: string): Promise<Callable[]> {
+  const { data } = await world.ask(
+    `query ($name: String!) {
+      __type(name: $name) { fields { name args { name type { ${REF} } } type { ${REF} } } }
+    }`,
+    { name: type },
+  );
+  return (data as { __type: { fields: Callable[] } }).__type.fields;
+}
+
+async function inputFields(type: string): Promise<{ name: string; type: TypeRef }[]> {
+  const { data } = await world.ask(
+    `query ($name: String!) { __type(name: $name) { inputFields { name type { ${REF} } } } }`,
+    { name: type },
+  );
+  return (data as { __type: { inputFields: { name: string; type: TypeRef }[] } }).__type
+    .inputFields;
+}
+
+// Hashing passwords a hundred times over is its own subject, and ends nobody's session here.
+const SKIPPED =
+  /^(signUp|signIn|resetPassword|changePassword|eraseMe|deactivateAccount|signOut.*)$/;
+
+const selection = (type: TypeRef) =>
+  ['SCALAR', 'ENUM'].includes(plain(type).kind) ? '' : '{ __typename }';
+
+/** A value that fits, so that one strange value at a time gets as far as it can. */
+function fitting(type: TypeRef): unknown {
+  if (type.kind === 'NON_NULL') return fitting(type.ofType as TypeRef);
+  if (type.kind === 'LIST') return [];
+  const values: Record<string, unknown> = {
+    UUID: world.left,
+    String: 'text',
+    Datetime: '2026-12-20T10:00:00Z',
+    LocalDatetime: '2026-12-20T10:00:00',
+    Int: 1,
+    Boolean: true,
+    JSON: {},
+    Cursor: null,
+  };
+  return values[type.name ?? ''] ?? null;
+}
+
+describe('whatever is sent', () => {
+  test('to a mutation gets a result or a registered error', async () => {
+    for (const field of await callables('Mutation')) {
+      const input = field.args.find(({ name }) => name === 'input');
+      if (!input || SKIPPED.test(field.name)) continue;
+      const fields = await inputFields(plain(input.type).name ?? '');
+      const usual = Object.fromEntries(fields.map(({ name, type }) => [name, fitting(type)]));
+      const query = `mutation ($input: ${written(input.type)}) {
+        ${field.name}(input: $input) ${selection(field.type)}
+      }`;
+      for (const { name } of fields) {
+        for (const strange of pick(STRANGE, 7)) {
+          const variables = { input: { ...usual, [name]: strange } };
+          const answer = await world.ask(query, variables, world.owner);
+          expectRegistered(answer, `${field.name}.${name} = ${JSON.stringify(strange)}`);
+        }
+      }
+    }
+  }, 120_000);
+
+  test('to a query gets a result or a registered error', async () => {
+    for (const field of await callables('Query')) {
+      for (const argument of field.args) {
+        if (field.name === 'query') continue;
+        const others = field.args.filter(
+          ({ name, type }) => name !== argument.name && type.kind === 'NON_NULL',
+        );
+        const declared = [argument, ...others].map(
+          ({ name, type }) => `$${name}: ${written(type)}`,
+        );
+        const passed = [argument, ...others].map(({ name }) => `${name}: $${name}`);
+        const query = `query (${declared.join(', ')}) {
+          ${field.name}(${passed.join(', ')}) ${selection(field.type)}
+        }`;
+        const usual = Object.fromEntries(others.map(({ name, type }) => [name, fitting(type)]));
+        for (const strange of pick(STRANGE, 5)) {
+          const variables = { ...usual, [argument.name]: strange };
+          const answer = await world.ask(query, variables, world.owner);
+          expectRegistered(answer, `${field.name}(${argument.name}: ${JSON.stringify(strange)})`);
+        }
+      }
+    }
+  }, 120_000);
+
+  test('as a body gets a registered error', async () => {
+    const bodies = ['', ' ', 'null', '1', '"x"', '[]', '{', '{"query":1}', '{"query":null}'];
+    const more = [
+      '{"query":"{viewer{id}}","variables":[]}',
+      '{"query":"{viewer{id}}","variables":"x"}',
+      '{"query":"{viewer{id}}","operationName":7}',
+      '{"query":"{viewer{id}}","operationName":"none"}',
+      '{"query":"query a{viewer{id}} query b{viewer{id}}"}',
+      '{"query":"","id":"x"}',
+      `{"query":"${'{a'.repeat(900)}"}`,
+      '{"query":"fragment f on Query { ...f } { ...f }"}',
+      '{"query":"{ __typename @include(if: 1) }"}',
+      '{"query":"{ __typename @defer }"}',
+      '{"query":"\\u0000"}',
+    ];
+    for (const body of [...bodies, ...more]) {
+      const answer = await world.post(body);
+      expectRegistered(answer, body);
+      expect(answer.errors.length + Number(answer.data !== undefined)).toBeGreaterThan(0);
+    }
+  });
+});
+
+let offset = 0;
+
+/** Another few each time, so that over all fields every value has its turn, always the same way. */
+function pick<T>(values: T[], count: number): T[] {
+  const chosen = Array.from({ length: count }, (_, n) => values[(offset + n) % values.length] as T);
+  offset += count;
+  return chosen;
+}
+
+describe('who loses against somebody else', () => {
+  async function bookWhileLockedFor(ms: number, startsAt: string, endsAt: string) {
+    const pool = world.database.pool('owner', 1);
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query('select from app_public.resources where id = $1 for update', [
+      world.leftRoom,
+    ]);
+    const input = { offeringId: world.left, startsAt, endsAt };
+    const asking = world.ask(BOOK, { input }, world.customer);
+    await sleep(ms);
+    await client.query('rollback');
+    client.release();
+    await pool.end();
+    return asking;
+  }
+
+  test('is tried again once, and succeeds', async () => {
+    const answer = await bookWhileLockedFor(2_600, '2027-01-11T10:00:00Z', '2027-01-11T11:00:00Z');
+    expect(answer.errors).toEqual([]);
+    expect(answer.data?.createBooking).not.toBeNull();
+  });
+
+  test('for longer is asked to come again, and nothing has changed', async () => {
+    const answer = await bookWhileLockedFor(4_600, '2027-01-12T10:00:00Z', '2027-01-12T11:00:00Z');
+    expect(answer).toMatchObject({ status: 200, code: 'RSBSY' });
+    const count = await world.change((db) =>
+      db.value(
+        `select count(*)::int from app_public.bookings where starts_at = '2027-01-12T10:00:00Z'`,
+      ),
+    );
+    expect(count).toBe(0);
+  });
+});
+
+test('what goes wrong on our side is a number and nothing else', async () => {
+  await world.change((db) =>
+    db.query(`create or replace function app_public.viewer() returns app_public.users
+      language plpgsql stable security definer
+      set search_path = pg_catalog, app_public, app_private, pg_temp
+      as $$ begin perform secret_column from app_private.secret_table; end $$`),
+  );
+  const answer = await world.ask('{ viewer { id } }', {}, world.customer);
+  expect(answer).toMatchObject({ status: 200, code: 'RSINT' });
+  expect(JSON.stringify(answer.errors)).not.toContain('secret');
+  expect(answer.errors[0]?.extensions.details).toEqual({ id: expect.any(String) });
+});
+
+test('a database that is away is told as busy', async () => {
+  const admin = world.database.pool('admin', 1);
+  await admin.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and usename = 'reslot_app'`,
+  );
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, () => world.ask('{ organizations { nodes { id } } }')),
+  );
+  for (const answer of answers) expectRegistered(answer, 'after the connections were cut');
+  expect((await world.ask('{ organizations { nodes { id } } }')).errors).toEqual([]);
+});
+
+test('too many requests of one user are told how long to wait', async () => {
+  const server = await openServer(world.config);
+  const rates = { address: 1_000, user: 3 };
+  await server.serve(world.database.url('app'), [graphqlMount({ rates })]);
+  try {
+    const ask = async (userId: string) =>
+      readAnswer(
+        await fetch(`${server.url}/graphql`, {
+          method: 'POST',
+          headers: {
+            'content-type': 'application/json',
+            authorization: `Bearer ${await world.tokenFor(userId)}`,
+          },
+          body: '{"query":"{ __typename }"}',
+        }),
+      );
+    for (let n = 0; n < 3; n++) expect((await ask(world.customer)).status).toBe(200);
+    const refused = await ask(world.customer);
+    expect(refused).toMatchObject({ status: 429, code: 'RSRAT' });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await ask(world.stranger)).status).toBe(200);
+  } finally {
+    await server.stop();
+  }
+});

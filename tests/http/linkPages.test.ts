@@ -1,0 +1,500 @@
+/** What the pages say, in which language, with which headers, and when things stand otherwise. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Action } from '../../src/http/links/model.ts';
+import { de } from '../../src/http/links/words/de.ts';
+import { en } from '../../src/http/links/words/en.ts';
+import type { TestDatabase } from '../support/database.ts';
+import * as factory from '../support/factories.ts';
+import { startStack } from '../support/stack.ts';
+import {
+  ask,
+  BOOKED,
+  CLICK,
+  createLinkWorld,
+  issue,
+  type LinkServer,
+  type LinkWorld,
+  nonceIn,
+  plain,
+  post,
+  press,
+  type Scene,
+  serveLinks,
+  setScene,
+  tableHashes,
+} from './linkSupport.ts';
+
+let links: LinkWorld;
+let server: LinkServer;
+
+beforeAll(async () => {
+  links = await createLinkWorld();
+  server = await serveLinks(links.database);
+});
+
+afterAll(async () => {
+  await server?.stop();
+  await links?.drop();
+});
+
+type Turn = (db: TestDatabase, scene: Scene) => Promise<unknown>;
+
+const manager = (db: TestDatabase, { world }: Scene, name: string, args: Record<string, unknown>) =>
+  factory.call(db, world.manager, name, args);
+
+const cancelledByManager: Turn = (db, scene) =>
+  manager(db, scene, 'cancel_booking', { booking_id: scene.bookingId, reason: 'Burst pipe' });
+
+const released: Turn = (db) => factory.advanceTo(db, factory.at('16:01', 3));
+
+const closed: Turn = (db, { entryId }) =>
+  db.query(`select app_private.end_offer($1, 'closed', 'The waiting list was closed.')`, [entryId]);
+
+/** The offer goes back, and somebody else takes the room before the last call. */
+const lastCall: Turn = async (db, { entryId }) => {
+  await db.query(
+    `update app_public.waitlist_entries set stuck_at = app_private.clock() where id = $1`,
+    [entryId],
+  );
+  await db.query(`select app_private.end_offer($1, 'waiting', 'test')`, [entryId]);
+  await db.query('update app_public.waitlist_entries set stuck_at = null where id = $1', [entryId]);
+  await db.setClock(factory.at('17:45', 3));
+};
+
+const takenInLastCall: Turn = async (db, scene) => {
+  await lastCall(db, scene);
+  const other = await factory.createUser(db, 'Quick');
+  await factory.book(db, other, scene.world.left, BOOKED);
+};
+
+const notOffered: Turn = async (db, { entryId }) => {
+  await db.query(
+    `update app_public.waitlist_entries set stuck_at = app_private.clock() where id = $1`,
+    [entryId],
+  );
+  await db.query(`select app_private.end_offer($1, 'waiting', 'test')`, [entryId]);
+};
+
+const deed =
+  (name: string): Turn =>
+  (db, { entryId }) =>
+    db.query(`select app_private.${name}($1)`, [entryId]);
+
+const confirmedAndOver: Turn = async (db, scene) => {
+  await factory.call(db, scene.userId, 'confirm_booking', { booking_id: scene.bookingId });
+  await factory.advanceTo(db, factory.at('21:00', 3));
+};
+
+const answer =
+  (name: 'approve_booking' | 'reject_booking'): Turn =>
+  (db, scene) =>
+    manager(db, scene, name, { booking_id: scene.bookingId });
+
+const withdrawn: Turn = (db, scene) =>
+  factory.call(db, scene.userId, 'cancel_booking', { booking_id: scene.bookingId });
+
+type Standing = {
+  name: string;
+  action: Action;
+  turn: Turn;
+  status: number;
+  heading: string;
+  says: string;
+};
+
+const standing = (
+  name: string,
+  action: Action,
+  turn: Turn,
+  [status, heading, says = '']: [number, string, string?],
+): Standing => ({ name, action, turn, status, heading, says });
+
+const STANDINGS = [
+  standing('cancelled by a manager', 'confirm', cancelledByManager, [
+    409,
+    'This booking was cancelled',
+    'Reason: Burst pipe',
+  ]),
+  standing('released', 'confirm', released, [410, 'This booking was released', 'book again']),
+  standing('released', 'cancel', released, [410, 'This booking was released']),
+  standing('over', 'cancel', confirmedAndOver, [410, 'This booking is over']),
+  standing('declined', 'approve', answer('reject_booking'), [409, 'This request was declined']),
+  standing('approved', 'reject', answer('approve_booking'), [409, 'This request was approved']),
+  standing('approved', 'approve', answer('approve_booking'), [200, 'The request is approved']),
+  standing('withdrawn', 'approve', withdrawn, [409, 'This booking was cancelled']),
+  standing('declined', 'claim', deed('decline'), [
+    409,
+    'You have let this place go',
+    'join the waiting list again',
+  ]),
+  standing('left', 'claim', deed('leave'), [409, 'You have left the waiting list']),
+  standing('claimed', 'decline', deed('claim'), [409, 'You have claimed this place']),
+  standing('claimed', 'leave', deed('claim'), [409, 'You have claimed this place']),
+  standing('ended by the organiser', 'claim', closed, [409, 'You are no longer waiting for this']),
+  standing('not on offer', 'claim', notOffered, [
+    409,
+    'It is not your turn yet',
+    'keep your place',
+  ]),
+  standing('not on offer', 'decline', notOffered, [409, 'It is not your turn yet']),
+  standing('free in the last call', 'claim', lastCall, [
+    200,
+    'A place is free for you',
+    'first to claim',
+  ]),
+  standing('taken in the last call', 'claim', takenInLastCall, [
+    409,
+    'Somebody was faster',
+    'stay on the waiting list',
+  ]),
+];
+
+describe('When things stand otherwise', () => {
+  test.each(STANDINGS)(
+    '$name: the link to $action says so',
+    async ({ action, turn, status, heading, says }) => {
+      const scene = await setScene(links, action);
+      const nonce = nonceIn(await ask(server, scene.token));
+      await links.change((db) => turn(db, scene));
+      const before = await tableHashes(links);
+      const page = await ask(server, scene.token);
+      expect(page).toMatchObject({ status, heading });
+      expect(plain(page.text)).toContain(says);
+      if (status !== 200) {
+        expect(await post(server, scene.token, { nonce, seen: CLICK })).toMatchObject({
+          status,
+          heading,
+        });
+        expect(await tableHashes(links)).toEqual(before);
+      }
+    },
+  );
+
+  test('a place claimed in the last call is booked for the first, and told to the second', async () => {
+    const scene = await setScene(links, 'claim');
+    await links.change((db) => lastCall(db, scene));
+    const nonce = nonceIn(await ask(server, scene.token));
+    expect(await press(server, scene.token)).toMatchObject({ heading: 'The place is yours' });
+    expect(nonce).not.toBe('');
+    expect((await ask(server, scene.token)).text).toMatch(/RS-\d{8}-/);
+  });
+
+  test('a claimed place that needs a manager’s yes says that it is waiting', async () => {
+    const scene = await setScene(links, 'claim');
+    await links.change((db) =>
+      db.query(
+        `insert into app_public.policy_versions (organization_id, policy_id, version, requires_approval)
+         values ($1, $2, 2, true)`,
+        [scene.world.organizationId, scene.world.policyId],
+      ),
+    );
+    await links.change((db) =>
+      db.query(
+        `update app_public.waitlist_entries e set policy_version_id = v.id
+         from app_public.policy_versions v where v.policy_id = $2 and v.version = 2 and e.id = $1`,
+        [scene.entryId, scene.world.policyId],
+      ),
+    );
+    expect(plain((await ask(server, scene.token)).text)).toContain('still has to approve');
+    const reply = await press(server, scene.token);
+    expect(plain(reply.text)).toContain('still has to approve');
+  });
+
+  test('somebody who was erased leaves links behind that do not work', async () => {
+    const scene = await setScene(links, 'unsubscribe');
+    await links.change((db) =>
+      db.query(
+        'update app_public.customers set erased_at = app_private.clock(), name = null where id = $1',
+        [scene.customerId],
+      ),
+    );
+    expect((await ask(server, scene.token)).status).toBe(404);
+    expect((await press(server, scene.token)).status).toBe(404);
+  });
+});
+
+describe('What a page shows', () => {
+  test('is in the reader’s language, with the venue’s time', async () => {
+    const { token } = await setScene(links, 'confirm', { locale: 'de-AT' });
+    const page = await ask(server, token, { headers: { 'accept-language': 'en' } });
+    expect(page.heading).toBe('Kommen Sie?');
+    expect(page.text).toContain('<html lang="de-AT">');
+    expect(plain(page.text)).toMatch(/Donnerstag, 6\. Juni 2030.*18:00.*\(Koordinierte Weltzeit\)/);
+  });
+
+  test('is in the organisation’s language where the reader’s is not known', async () => {
+    const scene = await setScene(links, 'confirm', { organization: { locale: 'de' } });
+    await links.change(async (db) => {
+      await db.query('update app_public.customers set locale = null where id = $1', [
+        scene.customerId,
+      ]);
+      await db.query('update app_public.users set locale = null where id = $1', [scene.userId]);
+    });
+    expect((await ask(server, scene.token)).heading).toBe('Kommen Sie?');
+  });
+
+  test('is in the browser’s language where nothing is known at all', async () => {
+    const unknown = 'AAAAAAAAAAAAAAAAAAAAAA';
+    const german = await ask(server, unknown, { headers: { 'accept-language': 'de-CH,de;q=0.9' } });
+    expect(german).toMatchObject({ status: 404, heading: 'Dieser Link funktioniert nicht' });
+    const other = await ask(server, unknown, { headers: { 'accept-language': 'fr' } });
+    expect(other.heading).toBe('This link does not work');
+  });
+
+  test('names the venue’s own zone', async () => {
+    const scene = await setScene(links, 'confirm');
+    await links.change((db) =>
+      db.query(`update app_public.resources set time_zone = 'Asia/Kolkata' where id = $1`, [
+        scene.world.leftRoom,
+      ]),
+    );
+    expect(plain((await ask(server, scene.token)).text)).toMatch(/23:30.*India Standard Time/);
+  });
+
+  test('says until when an answer is needed, unless nothing depends on it', async () => {
+    const on = await setScene(links, 'confirm');
+    expect(plain((await ask(server, on.token)).text)).toMatch(/answer by .*16:00/);
+    const off = await setScene(links, 'confirm', { policy: { auto_cancel: 'dry_run' } });
+    expect(plain((await ask(server, off.token)).text)).not.toContain('answer by');
+  });
+
+  test('says until when a place is held', async () => {
+    const { token } = await setScene(links, 'claim');
+    expect(plain((await ask(server, token)).text)).toMatch(
+      /Held for you until .*3 June 2030 at 08:15/,
+    );
+  });
+
+  test('says what a place costs: what it was offered at, and nothing if it is free', async () => {
+    const free = await setScene(links, 'claim');
+    expect(plain((await ask(server, free.token)).text)).not.toContain('Price');
+    const paid = await setScene(links, 'claim');
+    await links.change(async (db) => {
+      await db.query('update app_public.offerings set price = 99 where id = $1', [paid.world.left]);
+      await db.query(
+        `update app_public.bookings b set price = 12.5 from app_public.waitlist_entries e
+         where e.id = $1 and b.id = e.hold_id`,
+        [paid.entryId],
+      );
+    });
+    expect(plain((await ask(server, paid.token)).text)).toContain('Price €12.50');
+    expect(plain((await press(server, paid.token)).text)).toContain('Price €12.50');
+    const last = await setScene(links, 'claim');
+    await links.change(async (db) => {
+      await lastCall(db, last);
+      await db.query('update app_public.offerings set price = 99 where id = $1', [last.world.left]);
+    });
+    expect(plain((await ask(server, last.token)).text)).toContain('Price €99.00');
+  });
+
+  test('leads to booking again, where there is a front end', async () => {
+    const scene = await setScene(links, 'confirm', {
+      organization: { front_end_url: 'https://book.example/app/' },
+    });
+    await links.change((db) => released(db, scene));
+    expect((await ask(server, scene.token)).text).toContain(
+      `href="https://book.example/app/offerings/${scene.world.left}"`,
+    );
+    const without = await setScene(links, 'confirm', { organization: { front_end_url: null } });
+    await links.change((db) => released(db, without));
+    expect((await ask(server, without.token)).text).not.toContain('class="next"');
+  });
+
+  test('escapes what others have written', async () => {
+    const script = `<script>alert('x')</script>"&`;
+    const scene = await setScene(links, 'approve', {
+      organization: {
+        name: script,
+        address: script,
+        logo_url: `https://x.example/"><script>1</script>`,
+      },
+    });
+    await links.change(async (db) => {
+      await db.query(
+        'update app_public.offerings set name = $2, address = $2, support_contact = $2 where id = $1',
+        [scene.world.left, script],
+      );
+      await db.query('update app_public.bookings set purpose = $2 where id = $1', [
+        scene.bookingId,
+        script,
+      ]);
+      await db.query('update app_public.customers set name = $2 where id = $1', [
+        scene.customerId,
+        script,
+      ]);
+    });
+    const { text } = await ask(server, scene.token);
+    expect(text.match(/<script/g)).toHaveLength(1);
+    expect(text).not.toContain("alert('x')");
+    expect(plain(text)).toContain(script);
+  });
+
+  test('shows no person to anybody but the manager who decides', async () => {
+    for (const action of ['confirm', 'cancel', 'claim', 'leave', 'unsubscribe'] as const) {
+      const { token } = await setScene(links, action);
+      expect((await ask(server, token)).text).not.toMatch(/Alice|Bea|@example\.com/);
+    }
+  });
+
+  test('has every word in both languages', () => {
+    const texts = (words: unknown): string[] =>
+      typeof words === 'string'
+        ? [words]
+        : typeof words === 'function'
+          ? [words('…')]
+          : Object.values(words as object).flatMap(texts);
+    expect(texts(de)).toHaveLength(texts(en).length);
+    for (const text of [...texts(de), ...texts(en)]) expect(text.trim()).not.toBe('');
+    expect(texts(de).filter((text) => texts(en).includes(text))).toEqual([]);
+    // Perhaps nobody else waits.
+    expect([...texts(de), ...texts(en)].join()).not.toMatch(
+      /next person|nächste (wartende )?Person/,
+    );
+  });
+});
+
+describe('What browsers are told', () => {
+  test('to keep nothing, tell nobody, and load and run nothing else', async () => {
+    const { token } = await setScene(links, 'confirm', {
+      organization: { logo_url: 'https://cdn.example/logo.png' },
+    });
+    for (const reply of [
+      await ask(server, token),
+      await press(server, token),
+      await ask(server, 'x'),
+    ]) {
+      expect(reply.headers.get('cache-control')).toBe('no-store');
+      expect(reply.headers.get('referrer-policy')).toBe('no-referrer');
+      expect(reply.headers.get('x-robots-tag')).toContain('noindex');
+      expect(reply.headers.get('x-content-type-options')).toBe('nosniff');
+      const policy = reply.headers.get('content-security-policy') ?? '';
+      expect(policy).toContain("default-src 'none'");
+      expect(policy).toContain("frame-ancestors 'none'");
+      expect(policy).not.toContain('unsafe');
+      expect(reply.text).not.toMatch(/ style=|<style|<script>| on\w+=/);
+    }
+    const policy = (await ask(server, token)).headers.get('content-security-policy');
+    expect(policy).toContain('img-src https://cdn.example;');
+  });
+
+  test('where style and script are, which never change under one address', async () => {
+    const { token } = await setScene(links, 'confirm');
+    const { text } = await ask(server, token);
+    const paths = [...text.matchAll(/(?:href|src)="(\/link-assets\/[^"]+)"/g)].map(
+      ([, path]) => path,
+    );
+    expect(paths).toHaveLength(2);
+    for (const path of paths) {
+      const response = await fetch(server.url + path);
+      expect(response.status).toBe(200);
+      expect(response.headers.get('cache-control')).toContain('immutable');
+      expect(response.headers.get('content-type')).toMatch(/^text\/(css|javascript)/);
+    }
+  });
+
+  test('that other methods and addresses are nothing', async () => {
+    const { token } = await setScene(links, 'confirm');
+    const put = await ask(server, token, { method: 'PUT' });
+    expect(put).toMatchObject({ status: 405, heading: 'This cannot be done here' });
+    expect(put.headers.get('allow')).toBe('GET, HEAD, POST');
+    for (const path of ['', 'x', '%00', '%zz', `${token}/x`, `${token}x`, 'a'.repeat(4_000)]) {
+      const reply = await ask(server, path);
+      expect([400, 404]).toContain(reply.status);
+      expect(reply.heading).not.toBe('');
+    }
+  });
+});
+
+describe('An address', () => {
+  test('that asks too often is told to wait, in words', async () => {
+    const { token } = await setScene(links, 'confirm');
+    const strict = await serveLinks(links.database, { requestsPerMinute: 3 });
+    for (let n = 0; n < 3; n++) expect((await ask(strict, token)).status).toBe(200);
+    const reply = await ask(strict, token);
+    expect(reply).toMatchObject({ status: 429, heading: 'That was a bit much' });
+    expect(Number(reply.headers.get('retry-after'))).toBeGreaterThan(0);
+    await strict.stop();
+  });
+
+  test('that guesses is stopped, and one that knows its links is not', async () => {
+    const { token } = await setScene(links, 'confirm');
+    const strict = await serveLinks(links.database, { unknownPerTenMinutes: 2 });
+    for (let n = 0; n < 9; n++) expect((await ask(strict, token)).status).toBe(200);
+    const guess = () => ask(strict, 'AAAAAAAAAAAAAAAAAAAAAA');
+    expect([(await guess()).status, (await guess()).status, (await guess()).status]).toEqual([
+      404, 404, 429,
+    ]);
+    await strict.stop();
+  });
+});
+
+describe('When the room is locked by somebody else for long', () => {
+  test('nothing happens, and the page says so', async () => {
+    const { token, world } = await setScene(links, 'cancel');
+    const client = await links.database.pool('owner', 1).connect();
+    await client.query('begin');
+    await client.query('select from app_public.resources where id = $1 for update', [
+      world.leftRoom,
+    ]);
+    const reply = await press(server, token);
+    await client.query('rollback');
+    client.release();
+    expect(reply).toMatchObject({ status: 409, heading: 'A lot is going on right now' });
+    expect(reply.headers.get('retry-after')).toBe('2');
+    expect((await press(server, token)).heading).toBe('Your booking is cancelled');
+  });
+
+  test('a lock that is gone by the second try is not noticed', async () => {
+    const { token, world } = await setScene(links, 'cancel');
+    const client = await links.database.pool('owner', 1).connect();
+    await client.query('begin');
+    await client.query('select from app_public.resources where id = $1 for update', [
+      world.leftRoom,
+    ]);
+    const reply = press(server, token);
+    setTimeout(() => client.query('rollback').then(() => client.release()), 2_600);
+    expect(await reply).toMatchObject({ status: 200, heading: 'Your booking is cancelled' });
+  });
+});
+
+describe('When the database is away', () => {
+  test('the page gives a number to quote and nothing else', async () => {
+    const { token } = await setScene(links, 'confirm');
+    const broken = await serveLinks({
+      ...links.database,
+      pool: () => links.database.pool('worker', 1),
+    });
+    const reply = await ask(broken, token);
+    expect(reply).toMatchObject({ status: 500, heading: 'Something went wrong on our side' });
+    expect(reply.text).toMatch(/<code>[\da-f-]{36}<\/code>/);
+    expect(reply.text).not.toMatch(/permission|function|app_private/);
+    await broken.stop();
+  });
+});
+
+describe('In the whole server', () => {
+  test('the pages are there, and their own rules hold', async () => {
+    const stack = await startStack({ worker: false });
+    const response = await fetch(`${stack.url}/l/AAAAAAAAAAAAAAAAAAAAAA`);
+    expect(response.status).toBe(404);
+    expect(await response.text()).toContain('This link does not work');
+    expect(response.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; style-src 'self'; script-src 'self';/,
+    );
+    expect(response.headers.get('referrer-policy')).toBe('no-referrer');
+    expect(response.headers.get('x-powered-by')).toBeNull();
+    await stack.stop();
+  });
+});
+
+describe('A link that is issued twice', () => {
+  test('works both times: each try of a mail has its own', async () => {
+    const scene = await setScene(links, 'confirm');
+    const second = await links.change((db) => issue(db, scene));
+    expect((await press(server, second)).heading).toBe('Your booking is confirmed');
+    expect(await ask(server, scene.token)).toMatchObject({
+      status: 200,
+      heading: 'Your booking is confirmed',
+    });
+  });
+});

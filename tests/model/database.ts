@@ -1,0 +1,247 @@
+/**
+ * The other side of the comparison: a database of its own, in which every sequence of commands is one transaction that
+ * is rolled back. A command and the comparison after it are one round trip each (helpers.sql).
+ */
+import { readFile } from 'node:fs/promises';
+import type { PoolClient } from 'pg';
+import { type ClonedDatabase, cloneDatabase, testDatabase } from '../support/database.ts';
+import { createUser, createWorld, insert, type World } from '../support/factories.ts';
+import type { Actor, Command } from './reference/commands.ts';
+import { DAY, OFFSETS, type Policy, SECOND, type State } from './reference/state.ts';
+
+const MIDNIGHT = Date.parse('2030-06-03T00:00:00Z');
+const NAMES = ['0', '1', '2', '3'];
+
+export interface DatabaseState {
+  bookings: Record<string, unknown>[];
+  entries: Record<string, unknown>[];
+  messages: string[];
+  freeings: number;
+  now: number;
+  broken: unknown[];
+}
+
+export interface ModelDatabase {
+  clone: ClonedDatabase;
+  world: World;
+  users: string[];
+  /** Runs a sequence under a policy and rolls it back. */
+  play<T>(policy: Policy, action: (session: Session) => Promise<T>): Promise<T>;
+  /** Replaces a part of a function's text, which has to be there. */
+  alter(routine: string, text: string, instead: string): Promise<void>;
+  drop(): Promise<void>;
+}
+
+export interface Session {
+  /** Returns `ok` or the code of the refusal. */
+  run(command: Command, mail: State['mail']): Promise<string>;
+  state(): Promise<DatabaseState>;
+}
+
+export async function openModelDatabase(): Promise<ModelDatabase> {
+  const clone = await cloneDatabase();
+  const pool = clone.pool('owner', 1);
+  const client = await pool.connect();
+  const db = testDatabase(client);
+  await client.query(await readFile(new URL('helpers.sql', import.meta.url), 'utf8'));
+  const world = await createWorld(db);
+  const users: string[] = [];
+  for (const [n, name] of NAMES.entries()) {
+    const values = OFFSETS[n] === 0 ? {} : { time_zone: 'Asia/Tokyo' };
+    users.push(await createUser(db, name, values));
+  }
+  const people = [...users, world.owner, world.manager].entries();
+  for (const [n, id] of people) {
+    const name = NAMES[n] ?? (id === world.owner ? 'owner' : 'manager');
+    await client.query('insert into model.people values ($1, $2, $3)', [n, name, id]);
+  }
+  let played = 0;
+  return {
+    clone,
+    world,
+    users,
+    play: async (policy, action) => {
+      await client.query('begin');
+      try {
+        await insert(db, 'app_public.policy_versions', policyRow(world, policy));
+        return await action(openSession(client, world, users));
+      } finally {
+        await client.query('rollback');
+        // What was rolled back stays in the tables until then.
+        if (++played % 200 === 0) await client.query('vacuum');
+      }
+    },
+    alter: async (routine, text, instead) => {
+      const source = await db.value<string>('select pg_get_functiondef($1::regprocedure)', [
+        routine,
+      ]);
+      if (!source.includes(text)) throw new Error(`${routine} does not say: ${text}`);
+      await db.query(source.replace(text, instead));
+    },
+    drop: async () => {
+      client.release();
+      await clone.drop();
+    },
+  };
+}
+
+function policyRow(world: World, p: Policy): Record<string, unknown> {
+  const time = (us: number | undefined) =>
+    us === undefined ? null : new Date(MIDNIGHT + us / 1000).toISOString().slice(11, 19);
+  return {
+    organization_id: world.organizationId,
+    policy_id: world.policyId,
+    version: 2,
+    auto_cancel: p.autoCancel,
+    requires_approval: p.requiresApproval,
+    request_ttl: seconds(p.requestTtl),
+    reminder_leads: p.leads.map(seconds),
+    confirm_if_booked_before: seconds(p.confirmIfBookedBefore),
+    confirm_deadline: seconds(p.confirmDeadline),
+    min_notice: seconds(p.minNotice),
+    claim_window: seconds(p.claimWindow),
+    min_claim_window: seconds(p.minClaimWindow),
+    last_call: seconds(p.lastCall),
+    urgent_before: seconds(p.urgentBefore),
+    quiet_from: time(p.quiet?.[0]),
+    quiet_until: time(p.quiet?.[1]),
+    buffer_before: seconds(p.buffer),
+    buffer_after: seconds(p.buffer),
+    booking_cutoff: seconds(p.cutoff),
+    max_bookings_per_day: p.perDay,
+    max_entries_per_day: p.perDay,
+    max_mails_per_day: 1000,
+  };
+}
+
+function seconds(us: number): string {
+  return `${us / SECOND} seconds`;
+}
+
+function openSession(client: PoolClient, world: World, users: string[]): Session {
+  const blackouts: string[] = [];
+  const idAt = async (table: string, position: number): Promise<string> => {
+    const sql = `select id from app_public.${table} order by id offset ${position} limit 1`;
+    const { rows } = await client.query<{ id: string }>(sql);
+    return rows[0]?.id ?? 'nothing';
+  };
+  const act = async (by: Actor, statement: string): Promise<string> => {
+    const user = by === 'manager' ? world.manager : users[by];
+    const sql = 'select model.act($1, $2) as outcome';
+    const { rows } = await client.query<{ outcome: string }>(sql, [user, statement]);
+    return rows[0]?.outcome ?? 'nothing';
+  };
+  return {
+    run: async (command, mail) => {
+      if (command.do === 'mail') return 'ok';
+      if (command.do === 'nap' || command.do === 'tick') {
+        await client.query(timeStatement(command, mail));
+        return 'ok';
+      }
+      if (command.do === 'bounce') {
+        await client.query('select model.bounce($1)', [await idAt('bookings', command.booking)]);
+        return 'ok';
+      }
+      if (command.do === 'lift') {
+        return act(command.by, `select app_public.lift_blackout('${blackouts[command.blackout]}')`);
+      }
+      const subject =
+        'booking' in command
+          ? await idAt('bookings', command.booking)
+          : 'entry' in command
+            ? await idAt('waitlist_entries', command.entry)
+            : '';
+      const outcome = await act(command.by, statementFor(command, subject, world));
+      if (command.do === 'blackout' && outcome === 'ok') {
+        blackouts.push(await newestBlackout(client));
+      }
+      return outcome;
+    },
+    state: async () => {
+      const { rows } = await client.query<{ state: DatabaseState }>(
+        'select model.state() as state',
+      );
+      if (!rows[0]) throw new Error('The database has no state.');
+      return rows[0].state;
+    },
+  };
+}
+
+async function newestBlackout(client: PoolClient): Promise<string> {
+  const sql = 'select id from app_public.blackouts order by id desc limit 1';
+  const { rows } = await client.query<{ id: string }>(sql);
+  return rows[0]?.id ?? 'nothing';
+}
+
+/** As a literal, to the microsecond. */
+export function moment(us: number): string {
+  const day = Math.floor(us / DAY);
+  const date = new Date(MIDNIGHT + (day * DAY) / 1000).toISOString().slice(0, 10);
+  return `timestamptz '${date} 00:00Z' + interval '${us - day * DAY} microseconds'`;
+}
+
+function timeStatement(command: Command & { do: 'tick' | 'nap' }, mail: State['mail']): string {
+  const until = moment(command.until);
+  return command.do === 'tick'
+    ? `select model.tick(${until}, '${mail}')`
+    : `select app_private.set_clock(greatest(${until}, app_private.clock()))`;
+}
+
+type Call = Exclude<Command, { do: 'tick' | 'nap' | 'mail' | 'bounce' | 'lift' }>;
+
+function statementFor(c: Call, subject: string, world: World): string {
+  const name = {
+    book: 'create_booking',
+    join: 'join_waitlist',
+    modify: 'modify_booking',
+    cancel: 'cancel_booking',
+    confirm: 'confirm_booking',
+    approve: 'approve_booking',
+    reject: 'reject_booking',
+    override: 'override_auto_cancel',
+    no_show: 'mark_no_show',
+    leave: 'leave_waitlist',
+    claim: 'claim_slot',
+    decline: 'decline_slot',
+    priority: 'set_waitlist_priority',
+    blackout: 'create_blackout',
+  }[c.do];
+  return `select app_public.${name}(${argumentsOf(c, subject, world).join(', ')})`;
+}
+
+function argumentsOf(c: Call, subject: string, world: World): string[] {
+  const id = `'${subject}'`;
+  switch (c.do) {
+    case 'book':
+    case 'join':
+      return [`'${world[c.offering]}'`, moment(c.from), moment(c.to)];
+    case 'modify':
+      return [
+        id,
+        ...(c.range
+          ? [`starts_at => ${moment(c.range.from)}`, `ends_at => ${moment(c.range.to)}`]
+          : []),
+        ...(c.purpose === undefined ? [] : [`purpose => '${c.purpose}'`]),
+      ];
+    case 'cancel':
+    case 'override':
+      return [id, `'because'`];
+    case 'priority':
+      return [id, String(c.priority)];
+    case 'blackout':
+      return [
+        `'${world.organizationId}'`,
+        moment(c.from),
+        moment(c.to),
+        `'closed'`,
+        typeof c.where === 'number'
+          ? `resource_id => '${c.where === 0 ? world.leftRoom : world.rightRoom}'`
+          : c.where === 'everything'
+            ? 'offering_id => null'
+            : `offering_id => '${world[c.where]}'`,
+        `cancel_bookings => ${c.cancels}`,
+      ];
+    default:
+      return [id];
+  }
+}

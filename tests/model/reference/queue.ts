@@ -1,0 +1,250 @@
+/** The waiting list (DESIGN §6): freed room is handed to one person after another. */
+import {
+  type Blackout,
+  type Booking,
+  closes,
+  DAY,
+  type Entry,
+  isFree,
+  isOpen,
+  item,
+  MAX_HOLD_SHARE,
+  MAX_PLANNED_OFFERS,
+  OFFSETS,
+  type Offering,
+  occupies,
+  overlap,
+  type Range,
+  roomOf,
+  rooms,
+  rounded,
+  type State,
+  share,
+  tell,
+} from './state.ts';
+
+export function lastCallAt(s: State, entry: Range): number {
+  return entry.from - s.policy.lastCall;
+}
+
+function inOrder(entries: Entry[]): Entry[] {
+  return [...entries].sort(
+    (a, b) => a.priority - b.priority || a.joinedAt - b.joinedAt || a.id - b.id,
+  );
+}
+
+/** "One live offer per customer and resource". */
+function hasOfferNearby(s: State, entry: Entry): boolean {
+  return s.entries.some(
+    (e) =>
+      e.who === entry.who &&
+      e.status === 'offered' &&
+      share(rooms(e.offering), rooms(entry.offering)),
+  );
+}
+
+function isEligible(s: State, entry: Entry): boolean {
+  return (
+    entry.status === 'waiting' &&
+    !entry.stuck &&
+    !entry.passed &&
+    s.now < lastCallAt(s, entry) &&
+    !hasOfferNearby(s, entry) &&
+    isFree(s, entry.offering, entry) &&
+    isOpen(s, entry.offering, entry)
+  );
+}
+
+function concerns(s: State, where: readonly number[], range: Range): (entry: Entry) => boolean {
+  return (e) =>
+    e.status === 'waiting' && share(rooms(e.offering), where) && overlap(roomOf(s, e), range);
+}
+
+/** Offers freed room; `letsGo` is the customer who had it and let it go. */
+export function handOn(
+  s: State,
+  where: readonly number[],
+  range: Range,
+  letsGo: number | null = null,
+): void {
+  for (const entry of s.entries.filter(concerns(s, where, range))) {
+    entry.passed = entry.who === letsGo;
+  }
+  for (;;) {
+    const next = inOrder(s.entries.filter(concerns(s, where, range))).find((e) => isEligible(s, e));
+    if (!next) break;
+    makeOffer(s, next, where, range);
+  }
+  const lateComers = s.entries
+    .filter(concerns(s, where, range))
+    .filter((e) => !e.stuck && lastCallAt(s, e) <= s.now && s.now < e.from);
+  if (lateComers.length > 0) {
+    s.freeings.push({ id: s.created++, rooms: where, at: s.now, ...range });
+  }
+}
+
+function fittingCustomers(s: State, where: readonly number[], range: Range): number {
+  const fitting = s.entries.filter((e) => {
+    const room = roomOf(s, e);
+    return (
+      e.status === 'waiting' &&
+      !e.stuck &&
+      share(rooms(e.offering), where) &&
+      range.from <= room.from &&
+      room.to <= range.to &&
+      s.now < lastCallAt(s, e)
+    );
+  });
+  return new Set(fitting.map((e) => e.who)).size;
+}
+
+function makeOffer(s: State, entry: Entry, where: readonly number[], range: Range): void {
+  const left = lastCallAt(s, entry) - s.now;
+  const planned = Math.min(fittingCustomers(s, where, range) + 1, MAX_PLANNED_OFFERS);
+  entry.window = Math.max(
+    s.policy.minClaimWindow,
+    Math.min(s.policy.claimWindow, rounded(left * MAX_HOLD_SHARE), rounded(left / planned)),
+  );
+  const hold = addBooking(s, entry.who, entry.offering, entry);
+  hold.status = 'held';
+  // Until its mail is accepted it stays, at most until the last call.
+  hold.holdExpires = lastCallAt(s, entry);
+  entry.status = 'offered';
+  entry.hold = s.bookings.indexOf(hold);
+  entry.offerExpires = null;
+  tell(s, entry.who, 'slot_available', { booking: hold, entry });
+}
+
+export function addBooking(
+  s: State,
+  who: number,
+  offering: Offering,
+  { from, to }: Range,
+): Booking {
+  const booking: Booking = {
+    id: s.created++,
+    who,
+    offering,
+    from,
+    to,
+    status: 'confirmed',
+    sequence: 0,
+    madeAt: s.now,
+    confirmBy: null,
+    requestExpires: null,
+    holdExpires: null,
+    attendance: null,
+    attendanceAt: null,
+    remindersDone: 0,
+    reminderSent: null,
+    spared: false,
+    wouldCancel: false,
+    overridden: false,
+    purpose: null,
+    endedAt: null,
+  };
+  s.bookings.push(booking);
+  return booking;
+}
+
+export function endBooking(
+  s: State,
+  booking: Booking,
+  status: string,
+  letsGo: number | null = null,
+): void {
+  const hadRoom = occupies(booking);
+  booking.status = status;
+  booking.sequence += 1;
+  booking.endedAt = s.now;
+  booking.holdExpires = null;
+  booking.requestExpires = null;
+  if (hadRoom) handOn(s, rooms(booking.offering), roomOf(s, booking), letsGo);
+}
+
+/** An offer ends unclaimed: the entry with it, or (`waiting`) it keeps its place. */
+export function endOffer(s: State, entry: Entry, status: string): void {
+  const hold = item(s.bookings, entry.hold);
+  const keepsPlace = status === 'waiting';
+  entry.status = status;
+  entry.hold = null;
+  if (keepsPlace) entry.offerExpires = null;
+  else entry.endedAt = s.now;
+  const ofHold = keepsPlace || status === 'expired' ? 'expired' : 'cancelled';
+  endBooking(s, hold, ofHold, keepsPlace ? null : entry.who);
+  offerKeptBack(s, entry);
+}
+
+/** What was kept from a customer while they had an offer, nobody else could have: it would be taken. */
+export function offerKeptBack(s: State, entry: Entry): void {
+  const others = s.entries.filter(
+    (e) => e.who === entry.who && share(rooms(e.offering), rooms(entry.offering)),
+  );
+  for (const other of inOrder(others)) {
+    if (isEligible(s, other)) makeOffer(s, other, rooms(other.offering), roomOf(s, other));
+  }
+}
+
+export function expireHold(s: State, hold: Booking): void {
+  if (hold.status !== 'held') return;
+  const position = s.bookings.indexOf(hold);
+  const entry = s.entries.find((e) => e.hold === position);
+  if (!entry) throw new Error('A hold without its entry.');
+  if (entry.offerExpires === null) {
+    endOffer(s, entry, 'waiting');
+  } else {
+    endOffer(s, entry, 'expired');
+    tell(s, entry.who, 'offer_expired', { entry });
+  }
+}
+
+/** "What is due is due, worker or no worker" (DESIGN §4.7). */
+export function settle(s: State, offerings: readonly Offering[]): void {
+  const where = offerings.flatMap(rooms);
+  const overdue = s.bookings.filter(
+    (b) => b.status === 'held' && (b.holdExpires ?? 0) <= s.now && share(rooms(b.offering), where),
+  );
+  overdue.sort((a, b) => (a.holdExpires ?? 0) - (b.holdExpires ?? 0) || a.id - b.id);
+  for (const hold of overdue) expireHold(s, hold);
+}
+
+/** When a window that begins now is over: quiet hours do not count, unless the start is near. */
+export function windowEnd(s: State, entry: Entry): number {
+  const { quiet, urgentBefore } = s.policy;
+  const urgent = entry.from - urgentBefore;
+  let at = s.now;
+  let left = entry.window ?? 0;
+  while (quiet && at < urgent) {
+    const offset = item(OFFSETS, entry.who);
+    const midnight = Math.floor((at + offset) / DAY) * DAY - offset;
+    // Quiet hours begin in the evening and last into the next day: yesterday's, or today's.
+    const nights = [-DAY, 0].map((day) => ({
+      from: midnight + day + quiet[0],
+      until: midnight + day + DAY + quiet[1],
+    }));
+    const night = nights.find(({ until }) => at < until);
+    if (!night || night.from >= Math.min(urgent, at + left)) break;
+    left -= Math.max(0, night.from - at);
+    at = Math.min(night.until, urgent);
+  }
+  return Math.min(at + left, entry.from);
+}
+
+/** The live bookings a blackout overlaps, holds included. */
+export function hitBy(s: State, blackout: Blackout): Booking[] {
+  return s.bookings
+    .filter((b) => b.endedAt === null && closes(blackout, b.offering) && overlap(b, blackout))
+    .sort((a, b) => a.from - b.from || a.id - b.id);
+}
+
+/** A booking is cancelled; a hold goes, and its entry keeps its place in the queue. */
+export function clearForBlackout(s: State, booking: Booking): void {
+  const position = s.bookings.indexOf(booking);
+  const entry = s.entries.find((e) => e.hold === position);
+  if (entry) {
+    endOffer(s, entry, 'waiting');
+  } else {
+    endBooking(s, booking, 'cancelled');
+    tell(s, booking.who, 'message_blackout', { booking });
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * What the reference model knows of the world: plain arrays, compared with the database field by field after every
+ * step. Times are microseconds since midnight of the world's Monday, for that is how exactly the database counts.
+ */
+export const SECOND = 1_000_000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+/** A hall that uses both of two rooms, and each room by itself. */
+export const OFFERINGS = ['hall', 'left', 'right'] as const;
+export type Offering = (typeof OFFERINGS)[number];
+const ROOMS: Record<Offering, readonly number[]> = { hall: [0, 1], left: [0], right: [1] };
+
+/** How far the clocks of the people are ahead of UTC; the last of them lives in Tokyo. */
+export const OFFSETS = [0, 0, 0, 9 * HOUR];
+
+export interface Policy {
+  autoCancel: 'on' | 'dry_run' | 'off';
+  requiresApproval: boolean;
+  requestTtl: number;
+  leads: number[];
+  confirmIfBookedBefore: number;
+  confirmDeadline: number;
+  minNotice: number;
+  claimWindow: number;
+  minClaimWindow: number;
+  lastCall: number;
+  urgentBefore: number;
+  /** Local times of day. */
+  quiet: [from: number, until: number] | null;
+  buffer: number;
+  cutoff: number;
+  perDay: number;
+}
+
+export const MIN_DURATION = 15 * MINUTE;
+export const MAX_DURATION = 24 * HOUR;
+export const MAX_PLANNED_OFFERS = 8;
+export const MAX_HOLD_SHARE = 0.5;
+
+export interface Range {
+  from: number;
+  to: number;
+}
+
+export interface Booking extends Range {
+  id: number;
+  who: number;
+  offering: Offering;
+  status: string;
+  sequence: number;
+  madeAt: number;
+  confirmBy: number | null;
+  requestExpires: number | null;
+  holdExpires: number | null;
+  attendance: string | null;
+  attendanceAt: number | null;
+  remindersDone: number;
+  reminderSent: number | null;
+  spared: boolean;
+  wouldCancel: boolean;
+  overridden: boolean;
+  purpose: string | null;
+  endedAt: number | null;
+}
+
+export interface Entry extends Range {
+  id: number;
+  who: number;
+  offering: Offering;
+  status: string;
+  priority: number;
+  joinedAt: number;
+  /** Positions among the bookings. */
+  hold: number | null;
+  booking: number | null;
+  window: number | null;
+  offerExpires: number | null;
+  passed: boolean;
+  stuck: boolean;
+  endedAt: number | null;
+}
+
+export interface Message {
+  to: number | 'owner' | 'manager';
+  kind: string;
+  booking: number | null;
+  entry: number | null;
+  sequence: number | null;
+  status: 'queued' | 'sent' | 'obsolete' | 'dead';
+  notAfter: number | null;
+  sentAt: number | null;
+  bounced: boolean;
+}
+
+export interface Blackout extends Range {
+  offering: Offering | null;
+  room: number | null;
+  cancels: boolean;
+  lifted: boolean;
+}
+
+/** A blackout of everything looks through one room after another. */
+export interface Sweep {
+  id: number;
+  room: number;
+  blackout: Blackout;
+  /** Null once it is done. */
+  at: number | null;
+}
+
+export interface Freeing extends Range {
+  id: number;
+  rooms: readonly number[];
+  at: number;
+}
+
+export interface State {
+  policy: Policy;
+  now: number;
+  /** Down: nothing is tried. Refusing: every mail comes to a final no. */
+  mail: 'up' | 'down' | 'refusing';
+  bookings: Booking[];
+  entries: Entry[];
+  messages: Message[];
+  blackouts: Blackout[];
+  sweeps: Sweep[];
+  /** Those about which nobody has been told yet. */
+  freeings: Freeing[];
+  /** Counts what was created, for what is due at the same instant is done in that order. */
+  created: number;
+}
+
+export class Refusal extends Error {
+  code: string;
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
+export function newState(policy: Policy): State {
+  return {
+    policy,
+    now: 8 * HOUR,
+    mail: 'up',
+    bookings: [],
+    entries: [],
+    messages: [],
+    blackouts: [],
+    sweeps: [],
+    freeings: [],
+    created: 0,
+  };
+}
+
+export function item<T>(list: readonly T[], position: number | null): T {
+  const found = position === null ? undefined : list[position];
+  if (found === undefined) throw new Error(`There is nothing at ${position}.`);
+  return found;
+}
+
+export function rooms(offering: Offering): readonly number[] {
+  return ROOMS[offering];
+}
+
+export function share(one: readonly number[], other: readonly number[]): boolean {
+  return one.some((room) => other.includes(room));
+}
+
+export function overlap(one: Range, other: Range): boolean {
+  return one.from < other.to && other.from < one.to;
+}
+
+/** With the buffers around it. */
+export function roomOf(s: State, { from, to }: Range): Range {
+  return { from: from - s.policy.buffer, to: to + s.policy.buffer };
+}
+
+export function occupies(booking: Booking): boolean {
+  return ['held', 'pending', 'confirmed', 'in_progress'].includes(booking.status);
+}
+
+export function isFree(s: State, offering: Offering, range: Range): boolean {
+  const wanted = roomOf(s, range);
+  return !s.bookings.some(
+    (b) =>
+      occupies(b) && share(rooms(b.offering), rooms(offering)) && overlap(roomOf(s, b), wanted),
+  );
+}
+
+export function closes(blackout: Blackout, offering: Offering): boolean {
+  if (blackout.lifted) return false;
+  if (blackout.offering !== null) return blackout.offering === offering;
+  return blackout.room === null || rooms(offering).includes(blackout.room);
+}
+
+export function isOpen(s: State, offering: Offering, range: Range): boolean {
+  return !s.blackouts.some((k) => closes(k, offering) && overlap(k, range));
+}
+
+/** How the database rounds what does not come out even. */
+export function rounded(value: number): number {
+  const below = Math.floor(value);
+  if (value - below !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+export function tell(
+  s: State,
+  to: number | 'managers',
+  kind: string,
+  about: { booking?: Booking; entry?: Entry; sequence?: boolean },
+): void {
+  const always = ['booking_rejected', 'booking_auto_cancelled', 'booking_cancelled'].concat([
+    'booking_expired',
+    'offer_expired',
+    'entry_ended',
+    'message_blackout',
+  ]);
+  const byEntry = ['slot_available', 'last_call', 'waitlist_joined'].includes(kind);
+  const subject = byEntry ? about.entry : about.booking;
+  for (const recipient of to === 'managers' ? (['owner', 'manager'] as const) : [to]) {
+    s.messages.push({
+      to: recipient,
+      kind,
+      booking: about.booking ? s.bookings.indexOf(about.booking) : null,
+      entry: about.entry ? s.entries.indexOf(about.entry) : null,
+      sequence: about.sequence && about.booking ? about.booking.sequence : null,
+      status: 'queued',
+      notAfter: always.includes(kind) || !subject ? null : subject.from,
+      sentAt: null,
+      bounced: false,
+    });
+  }
+}

@@ -1,0 +1,34 @@
+/** Looks for a sequence of commands after which model and database differ, and makes it as short as it can. */
+import fc from 'fast-check';
+import { Difference, play } from './compare.ts';
+import type { ModelDatabase } from './database.ts';
+import { policies, sequences } from './sequences.ts';
+
+export interface Findings {
+  /** The shortest sequence found and what differs after it; null if nothing does. */
+  difference: string | null;
+  runs: number;
+  /** How often which command had which outcome, which status was reached, which message sent. */
+  counts: Map<string, number>;
+}
+
+export async function search(
+  database: ModelDatabase,
+  options: { runs: number; seed: number; shrinks?: boolean },
+): Promise<Findings> {
+  const counts = new Map<string, number>();
+  const property = fc.asyncProperty(policies, sequences, async (policy, choosers) => {
+    for (const word of await play(database, policy, choosers)) {
+      counts.set(word, (counts.get(word) ?? 0) + 1);
+    }
+  });
+  const result = await fc.check(property, {
+    numRuns: options.runs,
+    seed: options.seed,
+    endOnFailure: options.shrinks === false,
+  });
+  const error = result.errorInstance;
+  if (error && !(error instanceof Difference)) throw error;
+  const difference = error instanceof Difference ? error.message : null;
+  return { difference, runs: result.numRuns, counts };
+}

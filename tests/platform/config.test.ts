@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { ConfigError, parseConfig } from '../../src/config.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'reslot-config-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const parse = (values: Record<string, string>) => parseConfig({ DATA_DIR: directory, ...values });
+
+const production = {
+  NODE_ENV: 'production',
+  SECRET_KEY: 'x'.repeat(32),
+  PUBLIC_URL: 'https://reslot.example.org/',
+  SMTP_URL: 'smtp://mail.example.org',
+  MAIL_FROM: 'Reslot <bookings@example.org>',
+};
+
+describe('the configuration', () => {
+  test('needs nothing in development', () => {
+    const config = parse({});
+    expect(config).toMatchObject({
+      environment: 'development',
+      host: '127.0.0.1',
+      port: 3000,
+      databaseUrl: undefined,
+      demoData: true,
+      graphiql: true,
+      trustProxy: false,
+    });
+  });
+
+  test('keeps the key it made for itself', () => {
+    const { secretKey } = parse({});
+    expect(secretKey.length).toBeGreaterThanOrEqual(32);
+    expect(parse({}).secretKey).toBe(secretKey);
+  });
+
+  test('takes an empty value for none', () => {
+    expect(parse({ PORT: '', SMTP_URL: '  ' })).toMatchObject({ port: 3000, smtpUrl: undefined });
+  });
+
+  test.each([
+    ['PORT', 'abc'],
+    ['PORT', '70000'],
+    ['PORT', '-1'],
+    ['PORT', '3000.5'],
+    ['NODE_ENV', 'prod'],
+    ['PUBLIC_URL', 'reslot.example.org'],
+    ['PUBLIC_URL', 'ftp://reslot.example.org'],
+    ['PUBLIC_URL', 'https://reslot.example.org/?a=b'],
+    ['DEMO_DATA', 'maybe'],
+    ['GRAPHIQL', '2'],
+    ['WORKER_CONCURRENCY', '0'],
+    ['DISPATCH_INTERVAL_MS', '1'],
+    ['DATABASE_POOL_SIZE', '1'],
+    ['TRUST_PROXY', 'everybody'],
+    ['MAIL_FROM', 'nobody'],
+    ['LOG_LEVEL', 'loud'],
+    ['INBOX_SMTP_PORT', 'smtp'],
+  ])('refuses %s=%s with its name, its value and what was expected', (name, value) => {
+    expect(() => parse({ [name]: value })).toThrow(ConfigError);
+    expect(() => parse({ [name]: value })).toThrow(`${name} is "${value}"; expected `);
+  });
+
+  test.each([
+    ['DATABASE_URL', 'mysql://root:hunter2@localhost/reslot'],
+    ['DATABASE_APP_URL', 'hunter2'],
+    ['DATABASE_LISTEN_URL', 'hunter2'],
+    ['SMTP_URL', 'http://user:hunter2@localhost'],
+    ['SECRET_KEY', 'hunter2'],
+  ])('refuses a bad %s without repeating it', (name, value) => {
+    const attempt = () => parse({ [name]: value });
+    expect(attempt).toThrow(`${name} is not usable; expected `);
+    expect(attempt).not.toThrow('hunter2');
+  });
+
+  test('tells all that is wrong at once', () => {
+    expect(() => parse({ PORT: 'x', LOG_LEVEL: 'y' })).toThrow(/PORT.*\n.*LOG_LEVEL/);
+  });
+
+  test.each(['SECRET_KEY', 'PUBLIC_URL', 'SMTP_URL', 'MAIL_FROM'])(
+    'insists on %s in production',
+    (name) => {
+      expect(() => parse({ ...production, [name]: '' })).toThrow(`${name} is needed in production`);
+    },
+  );
+
+  test('switches off in production what is for development', () => {
+    const config = parse({ ...production, DEMO_DATA: 'true' });
+    expect(config).toMatchObject({
+      demoData: false,
+      graphiql: false,
+      host: '0.0.0.0',
+      publicUrl: 'https://reslot.example.org',
+    });
+  });
+
+  test.each([
+    ['false', false],
+    ['2', 2],
+    ['10.0.0.0/8, 127.0.0.1', '10.0.0.0/8, 127.0.0.1'],
+    ['loopback', 'loopback'],
+  ])('reads TRUST_PROXY=%s', (text, value) => {
+    expect(parse({ TRUST_PROXY: text }).trustProxy).toBe(value);
+  });
+
+  test('lists every setting in .env.example, and no other', async () => {
+    const example = await readFile(new URL('../../.env.example', import.meta.url), 'utf8');
+    const source = await readFile(new URL('../../src/config.ts', import.meta.url), 'utf8');
+    const named = [...example.matchAll(/^# ([A-Z_]+)=/gm)].map((match) => match[1]);
+    const fields = source.slice(
+      source.indexOf('const FIELDS'),
+      source.indexOf('as const satisfies'),
+    );
+    const known = [...fields.matchAll(/^ {2}([A-Z_]+):/gm)].map((match) => match[1]);
+    expect(named.sort()).toEqual(known.sort());
+  });
+});

@@ -1,0 +1,164 @@
+/**
+ * Negative controls: with a lock taken out of the database of the run, the race it guards must find
+ * a problem. A race that does not would prove nothing in races.test.ts.
+ */
+import { describe, expect, test } from '@jest/globals';
+import type { TestDatabase } from '../support/database.ts';
+import { linger, problemsOf, type Scenario, type Weaken, without } from '../support/races.ts';
+import * as bookings from './bookingScenarios.ts';
+import * as queue from './queueScenarios.ts';
+import * as time from './timeScenarios.ts';
+
+const ROUNDS = 40;
+
+async function noRoomLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
+  await linger(db, 'app_private.occupancies');
+}
+
+async function noConstraint(db: TestDatabase): Promise<void> {
+  await db.query('alter table app_private.occupancies drop constraint occupancies_do_not_overlap');
+}
+
+async function noCustomerLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.lock_customer(uuid)', /for no key update/);
+  await linger(db, 'app_public.bookings');
+  await linger(db, 'app_public.waitlist_entries');
+}
+
+/** Looks first and writes later, as idempotency is often done. */
+async function noKeyLock(db: TestDatabase): Promise<void> {
+  await without(
+    db,
+    'app_private.begin_idempotent(text,text,jsonb)',
+    /insert into app_private.idempotency_keys[\s\S]*?do nothing;\s*if found then/,
+    'if not exists (select from app_private.idempotency_keys i where i.key = begin_idempotent.key) then',
+  );
+}
+
+async function noClaimerLock(db: TestDatabase): Promise<void> {
+  await without(
+    db,
+    'app_private.lock_entry_to_claim(uuid)',
+    /perform app_private.lock_customer\(e.customer_id\)/,
+    'perform',
+  );
+  await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
+  await linger(db, 'app_public.bookings', 'update');
+}
+
+async function noBookingLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
+  await without(db, 'app_private.lock_booking(uuid)', /for no key update/);
+  await linger(db, 'app_public.bookings', 'update');
+}
+
+async function noEntryLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
+  await without(
+    db,
+    'app_private.lock_entry(uuid)',
+    /for no key update;/,
+    '; perform pg_sleep(0.004);',
+  );
+  await linger(db, 'app_public.bookings', 'insert or update');
+  await linger(db, 'app_public.notifications');
+}
+
+/** The same locks, but each in an order of its own, and not all at once. */
+async function noLockOrder(db: TestDatabase): Promise<void> {
+  await without(
+    db,
+    'app_private.lock_room(uuid[])',
+    /perform from app_public\.resources r where r\.id = any \(v_resources\) order by r\.id for no key update;/,
+    `for v_hold in select r.id from unnest(v_resources) r (id) order by random() loop
+       perform from app_public.resources r where r.id = v_hold for no key update;
+       perform pg_sleep(0.005);
+     end loop;`,
+  );
+}
+
+/** Whoever locks room also settles what is overdue on it; here nobody does. */
+async function noLockNorSettling(db: TestDatabase): Promise<void> {
+  await noEntryLock(db);
+  await without(
+    db,
+    'app_private.lock_room(uuid[])',
+    /foreach v_hold in array v_overdue loop[\s\S]*?end loop;/,
+  );
+}
+
+/** The second line of defence of a claim: it takes only a hold that is still one. */
+async function noLocksOfAClaim(db: TestDatabase): Promise<void> {
+  await noLockNorSettling(db);
+  await without(db, 'app_private.lock_customer(uuid)', /for no key update/);
+  await without(
+    db,
+    'app_private.claim_hold(app_public.waitlist_entries,app_public.policy_versions,timestamptz)',
+    /and b\.hold_expires_at > now_at/,
+  );
+}
+
+async function noLeaseLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.next_deliveries(integer)', /for no key update of d skip locked/);
+  await linger(db, 'app_public.deliveries', 'update');
+}
+
+const both =
+  (...steps: Weaken[]): Weaken =>
+  async (db) => {
+    for (const step of steps) await step(db);
+  };
+
+const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
+  ['the room lock', noRoomLock, bookings.bookSame],
+  ['the room lock', noRoomLock, bookings.bookOverlapping],
+  ['the room lock', noRoomLock, bookings.bookNested],
+  ['the room lock', noRoomLock, bookings.bookAndCancel],
+  ['the room lock', noRoomLock, bookings.hallAndParts],
+  ['the room lock', noRoomLock, bookings.hallWaits],
+  ['an order of locks', noLockOrder, bookings.crossedMoves],
+  ['an order of locks', noLockOrder, bookings.hallAndParts],
+  ['the room lock', noRoomLock, bookings.moves],
+  ['the room lock', noRoomLock, queue.cancelAndJoin],
+  ['the room lock', noRoomLock, queue.lastCall],
+  ['the room lock', noRoomLock, time.blackouts[0] as Scenario],
+  ['the room lock', noRoomLock, time.blackouts[1] as Scenario],
+  ['the room lock', noRoomLock, time.policyAtDeadline],
+  ['room lock and constraint', both(noRoomLock, noConstraint), bookings.bookSame],
+  ['the customer lock', noCustomerLock, bookings.dailyBookings],
+  ['the customer lock', noCustomerLock, bookings.dailyEntries],
+  ['the key lock', noKeyLock, bookings.sameKey],
+  ['the booking lock', noBookingLock, time.confirmAtDeadline],
+  ['the booking lock', noBookingLock, time.overrideAtDeadline],
+  ['all locks of a claim', noLocksOfAClaim, queue.sameClaim],
+  ['all locks of a claim', noLocksOfAClaim, queue.claimAtDeadline],
+  ['lock and settling', noLockNorSettling, queue.declineAtDeadline],
+  ['the entry lock', noEntryLock, queue.claimAndManager],
+  ['the entry lock', noEntryLock, queue.leaveAndOffer],
+  ['the claimer’s lock', noClaimerLock, queue.eraseAndClaim],
+  ['the lock of a lease', noLeaseLock, time.leases],
+];
+
+describe('With a lock taken out', () => {
+  test.each(controls.map(([lock, weaken, scenario]) => [lock, scenario.name, weaken, scenario]))(
+    'without %s the race sees it: %s',
+    async (_lock, _name, weaken, scenario) => {
+      const problems = await problemsOf(scenario as Scenario, ROUNDS, weaken as Weaken);
+      expect(problems).not.toEqual([]);
+    },
+    60_000,
+  );
+});
+
+describe('With one of the two safeguards of room', () => {
+  test('the lock alone keeps bookings apart', async () => {
+    expect(await problemsOf(bookings.bookSame, 5, noConstraint)).toEqual([]);
+  }, 60_000);
+
+  test('the constraint alone keeps bookings apart, though without a clean refusal', async () => {
+    const problems = await problemsOf(bookings.bookSame, ROUNDS, noRoomLock);
+    expect(problems).toContainEqual(expect.stringMatching(/^23P01 /));
+    expect(problems).not.toContainEqual(expect.stringMatching(/^I2/));
+  }, 60_000);
+});

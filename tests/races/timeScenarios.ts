@@ -1,0 +1,202 @@
+/** What happens at a deadline, and what managers and machines do at the same moment. */
+import { expect } from '@jest/globals';
+import { advanceTo, at, range, runDueDeadlines } from '../support/factories.ts';
+import { as, between, fine, type Ground, job, refusals, type Scenario } from '../support/races.ts';
+import {
+  after,
+  book,
+  bookingOf,
+  due,
+  idOf,
+  join,
+  liveBookings,
+  statusOf,
+  tick,
+  user,
+} from './stage.ts';
+
+const confirm = (userId: string, id: string) => as(userId, 'confirm_booking', { booking_id: id });
+
+/** A booking that was reminded and is a millisecond before its release, with somebody waiting. */
+async function aboutToBeReleased(ground: Ground, day: number) {
+  const time = range('18:00', '20:00', day);
+  const booked = await idOf(ground, book(user(ground, 0), ground.world.left, time));
+  const entry = await idOf(ground, join(user(ground, 1), ground.world.left, time));
+  await advanceTo(ground.db, at('18:30', day - 1));
+  const deadline = at('16:00', day);
+  await ground.db.setClock(after(deadline, -1));
+  return { booked, entry, deadline };
+}
+
+export const confirmAtDeadline: Scenario = {
+  name: 'a confirmation that was accepted at the deadline is not overtaken by the release',
+  prepare: async (ground, day) => {
+    const { booked, entry, deadline } = await aboutToBeReleased(ground, day);
+    return {
+      actions: [
+        between(0, 4, confirm(user(ground, 0), booked)),
+        between(2, 9, due(booked)),
+        between(1, 6, tick(deadline)),
+        between(2, 9, due(booked)),
+      ],
+      check: async ([confirmed]) => {
+        await ground.act(due(booked));
+        const { status } = await bookingOf(ground, booked);
+        expect(status).toBe(confirmed?.ok ? 'confirmed' : 'auto_cancelled');
+        expect(await statusOf(ground, entry)).toBe(confirmed?.ok ? 'waiting' : 'offered');
+      },
+    };
+  },
+};
+
+export const overrideAtDeadline: Scenario = {
+  name: 'a manager’s exemption at the deadline either holds or comes too late',
+  prepare: async (ground, day) => {
+    const { booked, deadline } = await aboutToBeReleased(ground, day);
+    return {
+      actions: [
+        between(
+          0,
+          4,
+          as(ground.world.manager, 'override_auto_cancel', {
+            booking_id: booked,
+            reason: 'Phoned.',
+          }),
+        ),
+        between(1, 6, tick(deadline)),
+        between(2, 9, due(booked)),
+        between(2, 9, due(booked)),
+      ],
+      check: async ([exempted]) => {
+        await ground.act(due(booked));
+        const { status } = await bookingOf(ground, booked);
+        expect(status).toBe(exempted?.ok ? 'confirmed' : 'auto_cancelled');
+      },
+    };
+  },
+};
+
+export const policyAtDeadline: Scenario = {
+  name: 'a policy applied at the deadline moves it or comes too late',
+  prepare: async (ground, day) => {
+    const { manager, policyId } = ground.world;
+    const revise = (confirm_deadline: string, buffer_after: string) =>
+      ground.act(
+        as(manager, 'revise_policy', {
+          policy_id: policyId,
+          changes: JSON.stringify({ confirm_deadline, buffer_after }),
+        }),
+      );
+    // Booked under the rules as they were, so that there is something to move.
+    await revise('02:00:00', '00:00:00');
+    const { booked, deadline } = await aboutToBeReleased(ground, day);
+    await revise('01:30:00', '00:10:00');
+    return {
+      actions: [
+        between(0, 4, as(manager, 'apply_policy', { policy_id: policyId })),
+        between(1, 6, tick(deadline)),
+        between(2, 9, due(booked)),
+        book(user(ground, 2), ground.world.left, range('20:00', '21:00', day)),
+        between(2, 9, due(booked)),
+      ],
+      check: async () => {
+        await ground.act(due(booked));
+        const { status, confirm_by } = await bookingOf(ground, booked);
+        const moved = (confirm_by as Date) > new Date(deadline);
+        expect(status).toBe(moved ? 'confirmed' : 'auto_cancelled');
+      },
+    };
+  },
+};
+
+function blackout(scope: 'resource' | 'offering' | 'organisation'): Scenario {
+  return {
+    name: `nothing stays booked in a blackout of a whole ${scope}`,
+    prepare: async (ground, day) => {
+      const { manager, organizationId, left, leftRoom, hall } = ground.world;
+      const time = range('18:00', '20:00', day);
+      const booked = await idOf(ground, book(user(ground, 0), left, range('10:00', '12:00', day)));
+      const close = as(manager, 'create_blackout', {
+        organization_id: organizationId,
+        starts_at: at('09:00', day),
+        ends_at: at('21:00', day),
+        reason: 'Water damage',
+        offering_id: scope === 'offering' ? left : null,
+        resource_id: scope === 'resource' ? leftRoom : null,
+        cancel_bookings: true,
+      });
+      return {
+        actions: [
+          close,
+          book(user(ground, 1), left, time),
+          book(user(ground, 2), left, range('12:00', '14:00', day)),
+          join(user(ground, 3), left, range('10:00', '12:00', day)),
+          ...(scope === 'offering' ? [] : [book(user(ground, 4), hall, time)]),
+          job('app_private.dispatch()'),
+        ],
+        check: async ([closed]) => {
+          expect(closed?.ok).toBe(true);
+          await runDueDeadlines(ground.db);
+          expect(await liveBookings(ground, day)).toEqual([]);
+          expect((await bookingOf(ground, booked)).status).toBe('cancelled');
+        },
+      };
+    },
+  };
+}
+
+export const blackouts = [blackout('resource'), blackout('offering'), blackout('organisation')];
+
+export const dispatches: Scenario = {
+  name: 'what is due is queued once and done once, however many dispatch and work',
+  prepare: async (ground, day) => {
+    const ids: string[] = [];
+    for (const [n, hour] of [10, 12, 14, 16].entries()) {
+      const time = range(`${hour}:00`, `${hour + 1}:00`, day);
+      ids.push(await idOf(ground, book(user(ground, n), ground.world.left, time)));
+    }
+    // The reminders of all four are due.
+    await ground.db.setClock(at('16:00', day - 1));
+    return {
+      actions: [
+        job('app_private.dispatch()'),
+        job('app_private.dispatch(true)'),
+        ...ids.map(due),
+        job('app_private.dispatch(true)'),
+        ...ids.slice(0, 2).map(due),
+      ],
+      check: async () => {
+        for (const id of ids) await ground.act(due(id));
+        const told = await ground.db.rows<{ count: number }>(
+          `select count(*)::integer as count from app_public.notifications
+           where booking_id = any ($1) and kind like 'booking_reminder%' group by booking_id`,
+          [ids],
+        );
+        expect(told.map(({ count }) => count)).toEqual([1, 1, 1, 1]);
+      },
+    };
+  },
+};
+
+export const leases: Scenario = {
+  name: 'no mail is leased twice',
+  prepare: async (ground, day) => {
+    for (const [n, hour] of [10, 11, 12, 13, 14, 15].entries()) {
+      const time = range(`${hour}:00`, `${hour + 1}:00`, day);
+      await ground.act(book(user(ground, n), ground.world.left, time));
+    }
+    return {
+      actions: Array(6).fill({
+        login: 'worker',
+        sql: `select jsonb_build_object('ids', jsonb_agg(l.delivery_id)) as value
+              from app_private.lease_deliveries(4) l`,
+      }),
+      check: (outcomes) => {
+        const ids = fine(outcomes).flatMap((value) => (value.ids as string[] | null) ?? []);
+        expect(ids.length).toBeGreaterThanOrEqual(6);
+        expect(new Set(ids).size).toBe(ids.length);
+        expect(refusals(outcomes)).toEqual([]);
+      },
+    };
+  },
+};

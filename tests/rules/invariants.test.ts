@@ -1,0 +1,461 @@
+/**
+ * What always holds is checked by views, and each view is checked here: something is broken by hand,
+ * as the owner could and nobody else can, and the view has to say so.
+ */
+import { describe, expect } from '@jest/globals';
+import type { TestDatabase } from '../support/database.ts';
+import {
+  advanceTo,
+  at,
+  type BookingRow,
+  book,
+  createUser,
+  deliverMail,
+  entry,
+  join,
+  range,
+} from '../support/factories.ts';
+import { cancel, claim, createUsers, rule, type Scene } from './rule.ts';
+
+interface Broken {
+  invariant: string;
+  subject_id: string;
+  problem: string;
+}
+
+const check = (db: TestDatabase) =>
+  db.rows<Broken & Record<string, unknown>>('select * from app_private.check_invariants()');
+
+/** Breaks something, looks, and undoes it. */
+async function found(
+  db: TestDatabase,
+  statements: readonly (string | [string, unknown[]])[],
+): Promise<[string, string, string][]> {
+  await db.query('savepoint broken');
+  for (const statement of statements) {
+    if (typeof statement === 'string') await db.query(statement);
+    else await db.query(...statement);
+  }
+  const rows = await check(db);
+  await db.query('rollback to savepoint broken');
+  expect(await check(db)).toEqual([]);
+  return rows.map((row) => [row.invariant, row.subject_id, row.problem]);
+}
+
+const TIME = range('10:00', '12:00');
+const NO_TRIGGERS = [
+  'alter table app_public.bookings disable trigger user',
+  'alter table app_public.waitlist_entries disable trigger user',
+];
+
+async function oneBooking({ db, world }: Scene): Promise<{ alice: string; made: BookingRow }> {
+  const alice = await createUser(db, 'Alice');
+  return { alice, made: await book(db, alice, world.hall, TIME) };
+}
+
+/** Bea has an offer of the left half, Cem waits behind her. */
+async function oneOffer({ db, world }: Scene) {
+  const [holder, bea, cem] = await createUsers(db, 'Holder', 'Bea', 'Cem');
+  const made = await book(db, holder, world.left, TIME);
+  const first = await join(db, bea, world.left, TIME);
+  const second = await join(db, cem, world.left, TIME);
+  await cancel(db, holder, made.id);
+  const hold = (await entry(db, first.id)).hold_id as string;
+  return { holder, bea, cem, made, first, second, hold };
+}
+
+describe('I2, occupancies', () => {
+  rule('finds a booking without its room, or with other room', async (scene) => {
+    const { db, world } = scene;
+    const { made } = await oneBooking(scene);
+    const where = `where booking_id = '${made.id}' and resource_id = '${world.leftRoom}'`;
+    const disagree = ['I2', made.id, 'booking and occupancies disagree'];
+    expect(await found(db, [`delete from app_private.occupancies ${where}`])).toEqual([disagree]);
+    expect(
+      await found(db, [
+        `update app_private.occupancies set during = tstzrange(lower(during), upper(during) - interval '1 hour') ${where}`,
+      ]),
+    ).toEqual([disagree]);
+  });
+
+  rule('finds room of what has ended, and of what it does not use', async (scene) => {
+    const { db, world } = scene;
+    const { made } = await oneBooking(scene);
+    const ended = await found(db, [
+      ...NO_TRIGGERS,
+      `update app_public.bookings set status = 'no_show', ended_at = app_private.clock()`,
+    ]);
+    expect(ended).toContainEqual(['I2', made.id, 'occupancy without a live booking']);
+    const foreign = await found(db, [
+      `delete from app_public.offering_resources where offering_id = '${world.hall}' and resource_id = '${world.leftRoom}'`,
+    ]);
+    expect(foreign).toContainEqual([
+      'I2',
+      made.id,
+      'occupancy of something the offering does not use',
+    ]);
+  });
+
+  rule('finds overlapping occupancies, were there no constraint', async (scene) => {
+    const { db } = scene;
+    const { made } = await oneBooking(scene);
+    const rows = await found(db, [
+      'alter table app_private.occupancies drop constraint occupancies_do_not_overlap, drop constraint occupancies_once',
+      `insert into app_private.occupancies (organization_id, resource_id, booking_id, during)
+       select organization_id, resource_id, booking_id, during from app_private.occupancies limit 1`,
+    ]);
+    expect(rows).toContainEqual(['I2', made.id, 'occupancies overlap']);
+  });
+});
+
+describe('I3, offers', () => {
+  rule('finds an offer without its hold, and a hold without its offer', async (scene) => {
+    const { db } = scene;
+    const { first, hold } = await oneOffer(scene);
+    const stranger = await found(db, [
+      ...NO_TRIGGERS,
+      `update app_public.bookings b set customer_id = o.customer_id
+       from app_public.bookings o where b.id = '${hold}' and o.id <> b.id`,
+    ]);
+    expect(stranger).toContainEqual(['I3', first.id, 'offer without its hold']);
+    const lost = await found(db, [
+      ...NO_TRIGGERS,
+      `update app_public.waitlist_entries set status = 'left', hold_id = null, ended_at = app_private.clock()
+       where id = '${first.id}'`,
+    ]);
+    expect(lost).toContainEqual(['I3', hold, 'hold without its offer']);
+  });
+
+  rule('finds a second offer of one customer on one resource', async (scene) => {
+    const { db, world } = scene;
+    const [holder, bea, cem] = await createUsers(db, 'Holder', 'Bea', 'Cem');
+    const made = await book(db, holder, world.left, range('10:00', '14:00'));
+    await join(db, bea, world.left, TIME);
+    await join(db, cem, world.left, range('12:00', '14:00'));
+    await cancel(db, holder, made.id);
+    const rows = await found(db, [
+      ...NO_TRIGGERS,
+      'update app_public.waitlist_entries set customer_id = (select max(customer_id::text)::uuid from app_public.waitlist_entries)',
+    ]);
+    expect(rows.map(([name, , problem]) => [name, problem])).toContainEqual([
+      'I3',
+      'second offer of a customer on one resource',
+    ]);
+  });
+});
+
+describe('I4, free while waited for', () => {
+  rule('finds room that was given back without being handed on', async (scene) => {
+    const { db, world } = scene;
+    const [alice, bea] = await createUsers(db, 'Alice', 'Bea');
+    const made = await book(db, alice, world.left, TIME);
+    const waits = await join(db, bea, world.left, TIME);
+    const free = [
+      `delete from app_private.occupancies where booking_id = '${made.id}'`,
+      `update app_public.bookings set status = 'cancelled', ended_at = app_private.clock() where id = '${made.id}'`,
+      `select app_private.notify_customer('${made.customer_id}', 'booking_cancelled', '${made.id}', null)`,
+    ];
+    const problem = ['I4', waits.id, 'room is free while somebody waits for it'];
+    expect(await found(db, free)).toEqual([problem]);
+    // Inside the last call nothing has to be held.
+    await db.setClock(at('09:30', 1));
+    expect(await found(db, free)).toEqual([]);
+    await db.setClock(at('09:29', 1));
+    expect(await found(db, free)).toEqual([problem]);
+    // Nor for who is set aside, or for what is closed.
+    expect(
+      await found(db, [
+        ...free,
+        `update app_public.waitlist_entries set stuck_at = app_private.clock(), stuck_reason = 'x'`,
+      ]),
+    ).toEqual([]);
+    expect(await found(db, [...free, 'delete from app_public.opening_hours'])).toEqual([]);
+  });
+});
+
+describe('I5, out of turn', () => {
+  const orderBy = (order: string) => `do $$ begin execute replace(
+    pg_get_functiondef('app_private.next_in_line(uuid[], tstzrange, uuid, uuid)'::regprocedure),
+    'order by e.priority, e.joined_at, e.id', 'order by ${order}'); end $$`;
+
+  async function queueOfThree({ db, world }: Scene) {
+    const [holder, ...people] = await createUsers(db, 'Holder', 'Ann', 'Bea', 'Cem');
+    const made = await book(db, holder, world.left, TIME);
+    const ids: string[] = [];
+    for (const person of people) ids.push((await join(db, person, world.left, TIME)).id);
+    return { holder, made, ids };
+  }
+
+  rule('finds an offer to the last instead of the first', async (scene) => {
+    const { db } = scene;
+    const { holder, made, ids } = await queueOfThree(scene);
+    await db.query('savepoint order_is_wrong');
+    await db.query(orderBy('e.priority desc, e.joined_at desc, e.id desc'));
+    await cancel(db, holder, made.id);
+    expect((await entry(db, ids[2] as string)).status).toBe('offered');
+    const rows = (await check(db)).map((row) => [row.invariant, row.subject_id, row.problem]);
+    const expected = ids
+      .slice(0, 2)
+      .map((first) => ['I5', ids[2], `offered before somebody who came first: ${first}`]);
+    expect(rows.toSorted()).toEqual(expected.toSorted());
+    await db.query('rollback to savepoint order_is_wrong');
+  });
+
+  rule('finds one that ignores a priority', async (scene) => {
+    const { db, world } = scene;
+    const { holder, made, ids } = await queueOfThree(scene);
+    await db.as({ role: 'reslot_user', userId: world.manager }, () =>
+      db.query('select app_public.set_waitlist_priority($1, 1)', [ids[2]]),
+    );
+    await db.query('savepoint order_is_wrong');
+    await db.query(orderBy('e.joined_at, e.id'));
+    await cancel(db, holder, made.id);
+    expect(await check(db)).toContainEqual({
+      invariant: 'I5',
+      subject_id: ids[0],
+      problem: `offered before somebody who came first: ${ids[2]}`,
+    });
+    await db.query('rollback to savepoint order_is_wrong');
+  });
+});
+
+describe('I6, deadlines', () => {
+  rule('finds a claim after its deadline', async (scene) => {
+    const { db } = scene;
+    const { bea, first } = await oneOffer(scene);
+    await deliverMail(db);
+    await claim(db, bea, first.id);
+    const late = (column: string) =>
+      found(db, [
+        `update app_public.waitlist_entries set ${column} = ended_at where id = '${first.id}'`,
+      ]);
+    const problem = ['I6', first.id, 'claimed after its deadline'];
+    expect(await late('offer_expires_at')).toEqual([problem]);
+    expect(await late('starts_at')).toEqual([problem]);
+  });
+
+  rule('finds an expiry before it', async (scene) => {
+    const { db } = scene;
+    const { first } = await oneOffer(scene);
+    await advanceTo(db, at('08:15'));
+    const problem = ['I6', first.id, 'expired before its deadline'];
+    for (const deadline of [`ended_at + interval '1 second'`, 'null']) {
+      expect(
+        await found(db, [
+          `update app_public.waitlist_entries set offer_expires_at = ${deadline} where id = '${first.id}'`,
+        ]),
+      ).toEqual([problem]);
+    }
+  });
+});
+
+describe('I7, messages', () => {
+  rule('finds a message without a delivery', async (scene) => {
+    const { db } = scene;
+    await oneBooking(scene);
+    const rows = await found(db, ['delete from app_public.deliveries']);
+    expect(rows.map(([name, , problem]) => [name, problem])).toEqual([
+      ['I7', 'notification without a delivery'],
+    ]);
+  });
+
+  rule('finds what was not told, or told twice', async (scene) => {
+    const { db } = scene;
+    const { made, first, second } = await oneOffer(scene);
+    const without = (kind: string) =>
+      found(db, [`delete from app_public.notifications where kind = '${kind}'`]);
+    const twice = (kind: string) =>
+      found(db, [
+        `with again as (
+           insert into app_public.notifications (organization_id, customer_id, kind, booking_id, entry_id, data)
+           select organization_id, customer_id, kind, booking_id, entry_id, data
+           from app_public.notifications where kind = '${kind}' limit 1
+           returning *)
+         insert into app_public.deliveries (organization_id, notification_id, subject_id, address)
+         select organization_id, id, coalesce(booking_id, entry_id), 'a@example.com' from again`,
+      ]);
+    for (const [kind, id, problem] of [
+      ['booking_cancelled', made.id, 'it was not told once how the booking ended'],
+      ['slot_available', first.id, 'it was not told once of an offer'],
+    ] as const) {
+      expect(await without(kind)).toEqual([['I7', id, problem]]);
+      expect(await twice(kind)).toEqual([['I7', id, problem]]);
+    }
+    await advanceTo(db, at('08:15'));
+    const ended = ['I7', first.id, 'it was not told once that the wait has ended'];
+    expect(await without('offer_expired')).toEqual([ended]);
+    expect(await twice('offer_expired')).toEqual([ended]);
+    expect(second.id).not.toBe(first.id);
+  });
+});
+
+describe('I8, the log', () => {
+  rule('finds a change that is not in it', async (scene) => {
+    const { db } = scene;
+    const { first } = await oneOffer(scene);
+    expect(
+      await found(db, [
+        `delete from app_public.audit_log where record_id = '${first.id}' and new_values ->> 'status' = 'offered'`,
+      ]),
+    ).toEqual([['I8', first.id, 'last change of status is not in the audit log']]);
+    const { made } = await oneBooking({
+      ...scene,
+      world: { ...scene.world, hall: scene.world.right },
+    });
+    expect(
+      await found(db, [`delete from app_public.audit_log where record_id = '${made.id}'`]),
+    ).toEqual([['I8', made.id, 'last change of status is not in the audit log']]);
+  });
+
+  rule('finds a change that there is not', async (scene) => {
+    const { db } = scene;
+    const { made } = await oneOffer(scene);
+    const rows = await found(db, [
+      `alter table app_public.bookings disable trigger bookings_check_transition`,
+      `update app_public.bookings set status = 'no_show' where id = '${made.id}'`,
+    ]);
+    expect(rows).toEqual([
+      ['I8', made.id, 'change of status that the transition table does not know'],
+    ]);
+  });
+});
+
+describe('I10, releases', () => {
+  rule('finds one whose reminder was not accepted, not in time, or came back', async (scene) => {
+    const { db, world } = scene;
+    const ghost = await createUser(db, 'Ghost');
+    const made = await book(db, ghost, world.left, range('18:00', '20:00', 3));
+    await advanceTo(db, at('16:00', 3));
+    const problem = [
+      'I10',
+      made.id,
+      'released without an accepted reminder and the minimum notice',
+    ];
+    const booking = (change: string) => [
+      `update app_public.bookings set ${change} where id = '${made.id}'`,
+    ];
+    const delivery = (change: string) => [
+      `update app_public.deliveries d set ${change} from app_public.notifications n
+       where n.id = d.notification_id and n.kind = 'booking_reminder'`,
+    ];
+    for (const statements of [
+      booking('reminder_sent_at = null'),
+      booking(`reminder_sent_at = auto_cancelled_at - interval '59 minutes'`),
+      booking('starts_at = auto_cancelled_at, room = tstzrange(auto_cancelled_at, ends_at)'),
+      delivery(`status = 'dead', sent_at = null`),
+      delivery(`sent_at = '${at('15:01', 3)}'`),
+      delivery(`bounced_at = '${at('15:01', 3)}'`),
+    ]) {
+      expect(await found(db, statements)).toEqual([problem]);
+    }
+    // What came back only afterwards could not be known.
+    expect(await found(db, delivery(`bounced_at = '${at('16:01', 3)}'`))).toEqual([]);
+  });
+});
+
+describe('I11, lost places', () => {
+  rule('finds one whose offer was not accepted, or not early enough', async (scene) => {
+    const { db } = scene;
+    const { first } = await oneOffer(scene);
+    await advanceTo(db, at('08:15'));
+    const problem = [
+      'I11',
+      first.id,
+      'lost its place without an accepted offer and the minimum window',
+    ];
+    const delivery = (change: string) => [
+      `update app_public.deliveries d set ${change} from app_public.notifications n
+       where n.id = d.notification_id and n.entry_id = '${first.id}' and n.kind = 'slot_available'`,
+    ];
+    expect(await found(db, delivery(`sent_at = '${at('08:10:01')}'`))).toEqual([problem]);
+    expect(await found(db, delivery(`status = 'dead', sent_at = null`))).toEqual([problem]);
+    expect(await found(db, delivery(`sent_at = '${at('08:10')}'`))).toEqual([]);
+  });
+});
+
+describe('Deadlines', () => {
+  rule('that are missing, wrong or left over are found', async (scene) => {
+    const { db } = scene;
+    const { made, second, hold } = await oneOffer(scene);
+    const wrong = (id: string) => ['deadlines', id, 'deadline is not what the row says'];
+    for (const id of [hold, second.id]) {
+      expect(
+        await found(db, [`delete from app_private.deadlines where subject_id = '${id}'`]),
+      ).toEqual([wrong(id)]);
+    }
+    expect(
+      await found(db, [
+        `update app_private.deadlines set due_at = due_at + interval '1 second' where subject_id = '${hold}'`,
+      ]),
+    ).toEqual([wrong(hold)]);
+    expect(
+      await found(db, [
+        `insert into app_private.deadlines (subject_id, subject, organization_id, action, due_at)
+         values ('${made.id}', 'booking', '${scene.world.organizationId}', 'remind', app_private.clock())`,
+      ]),
+    ).toEqual([['deadlines', made.id, 'deadline of something that has ended']]);
+  });
+
+  rule('of freed room and of blackouts are looked at as well', async (scene) => {
+    const { db, world } = scene;
+    const insert = `insert into app_private.freeings (organization_id, resource_ids, during)
+      values ('${world.organizationId}', array['${world.leftRoom}'::uuid], '[2030-06-04,2030-06-05)')`;
+    const rows = await found(db, [
+      insert,
+      `insert into app_public.blackouts (organization_id, starts_at, ends_at, reason)
+       values ('${world.organizationId}', '2030-06-04', '2030-06-05', 'x')`,
+      'select app_private.plan_sweeps(id) from app_public.blackouts',
+      'delete from app_private.deadlines',
+    ]);
+    expect(rows.map(([name, , problem]) => [name, problem])).toEqual(
+      Array(3).fill(['deadlines', 'deadline is not what the row says']),
+    );
+    expect(await found(db, [insert])).toEqual([]);
+  });
+});
+
+describe('On the wall clock', () => {
+  rule('they hold as well, where no two things happen at one moment', async ({ db, world }) => {
+    await db.setClock(null);
+    const hours = (n: number) => new Date(Date.now() + n * 3_600_000).toISOString();
+    const [start, middle, end] = [hours(72), hours(73), hours(74)];
+    const [holder, bea, cem, dan] = await createUsers(db, 'Holder', 'Bea', 'Cem', 'Dan');
+    const made = await book(db, holder, world.hall, [start, end]);
+    const whole = await join(db, bea, world.hall, [start, end]);
+    await join(db, bea, world.left, [start, middle]);
+    const half = await join(db, cem, world.left, [start, end]);
+    await join(db, dan, world.right, [middle, end]);
+    await cancel(db, holder, made.id);
+    await deliverMail(db);
+    expect(await check(db)).toEqual([]);
+    await db.as({ role: 'reslot_user', userId: bea }, () =>
+      db.query('select app_public.decline_slot($1)', [whole.id]),
+    );
+    expect((await entry(db, half.id)).status).toBe('offered');
+    expect(await check(db)).toEqual([]);
+    // Handing on again unmarks who was passed over; that is no reason to call the offer out of turn.
+    await db.query('select app_private.hand_on(array[$1::uuid], tstzrange($2, $3))', [
+      world.leftRoom,
+      start,
+      end,
+    ]);
+    expect(await check(db)).toEqual([]);
+    await claim(db, cem, half.id);
+  });
+});
+
+describe('All of them', () => {
+  rule('are asked by check_invariants, and by operators', async ({ db }) => {
+    const views = await db.rows<{ name: string }>(
+      `select viewname as name from pg_views where schemaname = 'app_private' order by 1`,
+    );
+    const definition = await db.value<string>(
+      `select pg_get_functiondef('app_private.check_invariants()'::regprocedure)`,
+    );
+    expect(views.length).toBeGreaterThan(9);
+    for (const { name } of views) expect(definition).toContain(`app_private.${name}`);
+    await db.as({ role: 'reslot_admin' }, async () => {
+      expect(await db.rows('select * from app_private.check_invariants()')).toEqual([]);
+    });
+  });
+});
