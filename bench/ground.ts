@@ -17,11 +17,14 @@ export interface Ground {
   users: string[];
   /** As the owner, for preparing and for looking. */
   owner: pg.Client;
+  /** As the server's administrator, for filling without triggers. */
+  admin: pg.Client;
+  broken(): Promise<number>;
   stop(): Promise<void>;
 }
 
-const ROOMS = 200;
-const USERS = 2_000;
+export const ROOMS = 200;
+export const USERS = 2_000;
 
 export async function openGround(): Promise<Ground> {
   const directory = await mkdtemp(join(tmpdir(), 'reslot-bench-'));
@@ -35,19 +38,24 @@ export async function openGround(): Promise<Ground> {
   await prepareDatabase({ adminUrl: admin, passwords, current: true });
   const owner = new pg.Client({ connectionString: urlWithRole(admin, 'reslot_owner') });
   await owner.connect();
+  const administrator = new pg.Client({ connectionString: admin });
+  await administrator.connect();
   const { offerings, users } = await fill(owner);
   return {
     directory,
     offerings,
     users,
     owner,
+    admin: administrator,
+    broken: async () =>
+      (await owner.query('select from app_private.check_invariants()')).rowCount ?? 0,
     url: (role) => {
       if (role === 'admin') return admin;
       if (role === 'owner') return urlWithRole(admin, 'reslot_owner');
       return urlFor(admin, `reslot_${role}`, passwords[role]);
     },
     stop: async () => {
-      await owner.end();
+      await Promise.all([owner.end(), administrator.end()]);
       await cluster.stop();
       await rm(directory, { recursive: true, force: true });
     },

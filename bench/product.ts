@@ -27,7 +27,9 @@ export interface Product {
     input: Record<string, unknown>,
   ): Promise<Answer>;
   /** From now on nobody sends mail; what is owed stays in the outbox. */
-  stopWorker(): Promise<void>;
+  stopWorkers(): Promise<void>;
+  /** Process numbers, for looking at what they use. */
+  pids: { servers: number[]; workers: number[] };
   stop(): Promise<void>;
 }
 
@@ -35,12 +37,15 @@ export interface MailServer {
   url: string;
   /** When the mail of this kind to this address has been accepted, by `performance.now()`. */
   arrival(address: string, kind: string): Promise<number>;
+  /** How many mails of these kinds have been accepted. */
+  count(...kinds: string[]): number;
   stop(): Promise<void>;
 }
 
 export async function startMailServer(): Promise<MailServer> {
   const arrived = new Map<string, number>();
   const awaited = new Map<string, (at: number) => void>();
+  const counts = new Map<string, number>();
   const server = new SMTPServer({
     authOptional: true,
     disableReverseLookup: true,
@@ -52,6 +57,7 @@ export async function startMailServer(): Promise<MailServer> {
       });
       stream.on('end', () => {
         const kind = /^X-Reslot-Kind: (\S+)/im.exec(head)?.[1] ?? '';
+        counts.set(kind, (counts.get(kind) ?? 0) + 1);
         for (const { address } of session.envelope.rcptTo) {
           const key = `${kind} ${address}`;
           const at = performance.now();
@@ -73,12 +79,14 @@ export async function startMailServer(): Promise<MailServer> {
         ? new Promise((resolve) => awaited.set(key, resolve))
         : Promise.resolve(at);
     },
+    count: (...kinds) => kinds.reduce((sum, kind) => sum + (counts.get(kind) ?? 0), 0),
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   };
 }
 
 export interface ProductOptions {
   servers: number;
+  workers: number;
   smtpUrl: string;
 }
 
@@ -108,16 +116,17 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
     const child = spawn(process.execPath, ['src/main.ts', half], {
       cwd: ROOT,
       env: { ...environment, PORT: String(port) },
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
     processes.push(child);
     return child;
   };
-  const worker = start('worker', 0);
+  const workers = Array.from({ length: options.workers }, () => start('worker', 0));
+  const servers: ChildProcess[] = [];
   for (let n = 0; n < options.servers; n++) {
     const port = await freePort();
     ports.push(port);
-    start('server', port);
+    servers.push(start('server', port));
   }
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const stop = async () => {
@@ -131,7 +140,7 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
     return token;
   };
   try {
-    for (const port of ports) await untilReady(port);
+    await Promise.all([...workers, ...servers].map(untilReady));
   } catch (error) {
     await stop();
     throw error;
@@ -148,7 +157,10 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
       };
       return JSON.parse(await post(agent, port, '/graphql', headers, body)) as Answer;
     },
-    stopWorker: () => end(worker),
+    stopWorkers: async () => {
+      await Promise.all(workers.map(end));
+    },
+    pids: { servers: servers.map(pidOf), workers: workers.map(pidOf) },
     stop,
   };
 }
@@ -167,14 +179,24 @@ function addressOf(userId: string): string {
   return `10.${bytes.join('.')}`;
 }
 
-async function untilReady(port: number): Promise<void> {
-  const deadline = Date.now() + READY_WITHIN_MS;
-  while (Date.now() < deadline) {
-    const ready = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
-    if (ready?.ok) return;
-    await sleep(100);
+function pidOf({ pid }: ChildProcess): number {
+  return pid ?? 0;
+}
+
+/** Each says so itself. */
+async function untilReady(child: ChildProcess): Promise<void> {
+  let output = '';
+  const ready = new Promise<void>((resolve, reject) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
+      if (output.length < 10_000) output += String(chunk);
+      if (output.includes('is ready after')) resolve();
+    });
+    child.once('exit', () => reject(new Error(`A process ended before it was ready:\n${output}`)));
+  });
+  const late = sleep(READY_WITHIN_MS, 'late', { ref: false });
+  if ((await Promise.race([ready, late])) === 'late') {
+    throw new Error(`A process was not ready in time:\n${output}`);
   }
-  throw new Error('The server was not ready in time.');
 }
 
 function post(

@@ -3,16 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ground } from './ground.ts';
 import { type Figures, figures } from './load.ts';
 import type { MailServer, Product } from './product.ts';
-import { type Cell, cell } from './rush.ts';
+import { BOOK_QUERY, cell, inputOf } from './rush.ts';
 
-const BOOK = `mutation ($input: CreateBookingInput!) { booked: createBooking(input: $input) { result { id } } }`;
 const JOIN = `mutation ($input: JoinWaitlistInput!) { joined: joinWaitlist(input: $input) { result { id } } }`;
 const CANCEL = `mutation ($input: CancelBookingInput!) { cancelled: cancelBooking(input: $input) { result { id } } }`;
 const MAIL_WITHIN_MS = 20_000;
 /** Between preparing and measuring, for the mails of the preparation to be gone. */
 const QUIET_MS = 1_500;
-
-export const BOOK_QUERY = BOOK;
 
 interface Place {
   owner: string;
@@ -36,7 +33,7 @@ export async function releases(
     const [owner, waiting] = [rows[firstUser + 2 * n], rows[firstUser + 2 * n + 1]];
     if (!owner || !waiting) throw new Error('There are not enough users.');
     const input = inputOf(cell(ground, n, firstDay));
-    const booking = await ask(product, owner.id, BOOK, input);
+    const booking = await ask(product, owner.id, BOOK_QUERY, input);
     await ask(product, waiting.id, JOIN, input);
     places.push({ owner: owner.id, booking, address: waiting.email });
   }
@@ -65,10 +62,6 @@ async function release(
   const at = await Promise.race([arrival, sleep(MAIL_WITHIN_MS, null, { ref: false })]);
   if (at === null) throw new Error(`The offer to ${address} did not come.`);
   return at - started;
-}
-
-export function inputOf({ offering, startsAt, endsAt }: Cell): Record<string, unknown> {
-  return { offeringId: offering, startsAt, endsAt };
 }
 
 async function ask(

@@ -1,147 +1,166 @@
 /**
  * `npm run bench`: a table for people on the error output, JSON for programs on the standard one.
- * Takes about two minutes. What the figures mean is in README.md beside this file.
+ * `npm run bench -- rush idle` measures these parts only. What the figures mean, and what can be set,
+ * is in README.md beside this file.
  */
 import { availableParallelism, cpus } from 'node:os';
 import { type Ground, openGround } from './ground.ts';
+import { type GrowthRow, measureGrowth } from './growth.ts';
+import { measureIdle, measureSoak } from './idle.ts';
 import { type Figures, round } from './load.ts';
 import { type Product, startMailServer, startProduct } from './product.ts';
-import { BOOK_QUERY, inputOf, releases } from './release.ts';
-import {
-  AS_USER,
-  type Book,
-  bareInserts,
-  CLIENTS,
-  connect,
-  functionCalls,
-  prepareBare,
-  rushOnFree,
-  rushOnSame,
-} from './rush.ts';
+import { releases } from './release.ts';
+import { measureRush, prepareBare } from './rush.ts';
+import { measureStorm } from './storm.ts';
 
-const SECONDS = Number(process.env.BENCH_SECONDS ?? 5);
-/** Rounds in turn, so that what else the machine does falls on all alike. */
-const ROUNDS = 3;
+const setting = (name: string, usual: number) => Number(process.env[name] ?? usual);
+const SECONDS = setting('BENCH_SECONDS', 5);
+const STORM = setting('BENCH_STORM', 10_000);
+const PAST = setting('BENCH_PAST', 1_000_000);
+const FUTURE = setting('BENCH_FUTURE', 1_000_000);
+const IDLE_SECONDS = setting('BENCH_IDLE_SECONDS', 60);
+const SOAK_SECONDS = setting('BENCH_SOAK_SECONDS', 120);
 
-type Table = Record<string, Figures>;
+type Part = () => Promise<{ table: string[]; figures: unknown; broken?: number }>;
 
-async function measureRush(ground: Ground, product: Product): Promise<Table> {
-  const bare = await connect(ground.url('app'), 'select 1');
-  const users = await connect(ground.url('app'), AS_USER);
-  const ways: [string, Book[], Book[]][] = [
-    ['bare insert', await bareInserts(ground, bare, false), await bareInserts(ground, bare, true)],
-    ['SQL function', functionCalls(users), functionCalls(users)],
-    ['HTTP GraphQL', overHttp(product), overHttp(product)],
-  ];
-  const table: Table = {};
-  const rates: Figures[][] = ways.map(() => []);
-  for (let n = 0; n < ROUNDS; n++) {
-    for (const [index, [name, free]] of ways.entries()) {
-      const figures = await rushOnFree(ground, free, SECONDS, 1 + 60 * n + 20 * index);
-      rates[index]?.push(figures);
-      keepMiddle(table, `${name}, free`, rates[index] ?? []);
-    }
-  }
-  for (const [index, [name, , contended]] of ways.entries()) {
-    table[`${name}, same 200`] = await rushOnSame(ground, contended, 200 + 10 * index);
-  }
-  await Promise.all([...bare, ...users].map((client) => client.end()));
-  return table;
-}
+const parts: Record<string, Part> = {
+  release: () => onProduct(measureReleases),
+  rush: () => onProduct(measureRushes),
+  storm: measureStorms,
+  growth: measureGrowths,
+  idle: async () => {
+    const figures = await measureIdle(IDLE_SECONDS);
+    return {
+      figures,
+      table: [
+        line('idle worker', ['% of a core', 'txn per s']),
+        line(`${figures.seconds} s`, [figures.workerCpuPercent, figures.transactionsPerSecond]),
+      ],
+    };
+  },
+  soak: async () => {
+    const figures = await measureSoak(SOAK_SECONDS);
+    return {
+      figures,
+      table: [
+        line('memory, MB', ['early', 'late']),
+        line(`server, ${figures.seconds} s`, figures.serverMb ?? []),
+        line(`worker, ${figures.seconds} s`, figures.workerMb ?? []),
+      ],
+    };
+  },
+};
 
-/** Of all rounds the one in the middle. */
-function keepMiddle(table: Table, name: string, rounds: Figures[]): void {
-  const middle = rounds.toSorted((a, b) => a.perSecond - b.perSecond)[
-    Math.floor(rounds.length / 2)
-  ];
-  if (middle) table[name] = middle;
-}
-
-function overHttp(product: Product): Book[] {
-  return Array.from(
-    { length: CLIENTS },
-    (_, client): Book =>
-      async (wanted, user) => {
-        const { data, errors } = await product.ask(client, user, BOOK_QUERY, inputOf(wanted));
-        if (data?.booked) return true;
-        const code = errors?.[0]?.extensions?.code;
-        if (code === 'RSFUL') return false;
-        throw new Error(`Refused: ${JSON.stringify(errors)}`);
-      },
-  );
-}
-
-function ratiosOf(table: Table): Record<string, number> {
-  const rate = (name: string) => table[name]?.perSecond ?? Number.NaN;
-  const share = (one: string, other: string) => Math.round((rate(one) / rate(other)) * 1000) / 1000;
-  return {
-    'SQL function / bare insert': share('SQL function, free', 'bare insert, free'),
-    'HTTP / SQL function': share('HTTP GraphQL, free', 'SQL function, free'),
-  };
-}
-
-async function main(): Promise<void> {
-  const began = performance.now();
+async function onProduct(
+  measure: (
+    ground: Ground,
+    product: Product,
+    mail: Awaited<ReturnType<typeof startMailServer>>,
+  ) => ReturnType<Part>,
+): ReturnType<Part> {
   const ground = await openGround();
   const mail = await startMailServer();
   const stops: (() => Promise<void>)[] = [ground.stop, mail.stop];
   try {
-    await prepareBare(ground);
     const servers = availableParallelism();
-    const product = await startProduct(ground, { servers, smtpUrl: mail.url });
+    const product = await startProduct(ground, { servers, workers: 1, smtpUrl: mail.url });
     stops.push(product.stop);
-    const one = { batches: 40, parallel: 1, firstDay: 250, firstUser: 0 };
-    const sixteen = { batches: 6, parallel: 16, firstDay: 260, firstUser: 400 };
-    const release: Table = {
-      'one by one': await releases(ground, product, mail, one),
-      'sixteen at a time': await releases(ground, product, mail, sixteen),
-    };
-    await product.stopWorker();
-    const rush = await measureRush(ground, product);
-    const { rows } = await ground.owner.query('select * from app_private.check_invariants()');
-    report({
-      machine: { cores: availableParallelism(), model: cpus()[0]?.model, servers },
-      seconds: round((performance.now() - began) / 1000),
-      brokenInvariants: rows.length,
-      rush,
-      ratios: ratiosOf(rush),
-      release,
-    });
-    if (rows.length > 0) process.exitCode = 1;
+    return { ...(await measure(ground, product, mail)), broken: await ground.broken() };
   } finally {
     for (const stop of stops.toReversed()) await stop().catch(complain);
   }
 }
 
-interface Report {
-  rush: Table;
-  ratios: Record<string, number>;
-  release: Table;
-  [name: string]: unknown;
+const measureReleases: Parameters<typeof onProduct>[0] = async (ground, product, mail) => {
+  const one = { batches: 40, parallel: 1, firstDay: 250, firstUser: 0 };
+  const sixteen = { batches: 12, parallel: 16, firstDay: 260, firstUser: 400 };
+  const figures = {
+    'one by one': await releases(ground, product, mail, one),
+    'sixteen at a time': await releases(ground, product, mail, sixteen),
+  };
+  return { figures, table: tableOf('release to mail', figures) };
+};
+
+const measureRushes: Parameters<typeof onProduct>[0] = async (ground, product) => {
+  await prepareBare(ground);
+  await product.stopWorkers();
+  const { rush, ratios } = await measureRush(ground, product, SECONDS);
+  const lines = Object.entries(ratios).map(([name, ratio]) => line(name, [ratio]));
+  return { figures: { rush, ratios }, table: [...tableOf('rush (32 clients)', rush), ...lines] };
+};
+
+async function measureStorms(): ReturnType<Part> {
+  const figures: Record<string, Awaited<ReturnType<typeof measureStorm>>> = {};
+  const table = [line('due at once', ['mails', 'seconds', 'per s'])];
+  let broken = 0;
+  for (const workers of [1, 2, 4]) {
+    const storm = await measureStorm(workers, STORM);
+    figures[`${workers} workers`] = storm;
+    broken += storm.broken;
+    for (const [what, f] of Object.entries({
+      reminders: storm.reminders,
+      releases: storm.releases,
+    })) {
+      table.push(line(`${what}, ${workers} workers`, [f.mails, f.seconds, f.perSecond]));
+    }
+  }
+  return { figures, table, broken };
 }
 
-function report(result: Report): void {
-  const lines = [
-    line('rush (32 clients)', ['per s', 'p50 ms', 'p99 ms', 'done', 'refused']),
-    ...Object.entries(result.rush).map(([name, f]) =>
-      line(name, [f.perSecond, f.p50Ms, f.p99Ms, f.done, f.refused]),
-    ),
-    ...Object.entries(result.ratios).map(([name, ratio]) => line(name, [ratio])),
-    line('release to mail', ['per s', 'p50 ms', 'p99 ms', 'done']),
-    ...Object.entries(result.release).map(([name, f]) =>
-      line(name, [f.perSecond, f.p50Ms, f.p99Ms, f.done]),
+async function measureGrowths(): ReturnType<Part> {
+  const pasts = [10_000, 100_000, 1_000_000, 10_000_000].filter((past) => past <= PAST);
+  const figures = await measureGrowth(pasts, FUTURE);
+  const [first, last] = [figures[0], figures.at(-1)] as [GrowthRow, GrowthRow];
+  const table = [
+    line('ms a call, p50', [...figures.map(({ past }) => `1e${Math.log10(past)}`), 'ratio']),
+  ];
+  for (const what of Object.keys(first.ms)) {
+    const ratio = round(((last.ms[what] ?? 0) / (first.ms[what] ?? 0)) * 10) / 10;
+    table.push(line(what, [...figures.map(({ ms }) => ms[what] ?? 0), ratio]));
+  }
+  return { figures, table };
+}
+
+function tableOf(name: string, table: Record<string, Figures>): string[] {
+  return [
+    line(name, ['per s', 'p50 ms', 'p99 ms', 'done', 'refused']),
+    ...Object.entries(table).map(([what, f]) =>
+      line(what, [f.perSecond, f.p50Ms, f.p99Ms, f.done, f.refused]),
     ),
   ];
-  process.stderr.write(`${lines.join('\n')}\n`);
-  process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 }
 
-function line(name: string, values: (string | number)[]): string {
-  return `${name.padEnd(28)}${values.map((value) => String(value).padStart(10)).join('')}`;
+function line(name: string, values: (string | number | null)[]): string {
+  return `${name.padEnd(28)}${values.map((value) => String(value ?? '–').padStart(12)).join('')}`;
 }
 
 function complain(error: unknown): void {
   process.stderr.write(`Something did not stop well: ${(error as Error).message}\n`);
 }
 
-await main();
+async function main(wanted: string[]): Promise<void> {
+  const unknown = wanted.filter((name) => !parts[name]);
+  if (unknown.length > 0) {
+    throw new Error(
+      `There is no part ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}.`,
+    );
+  }
+  const began = performance.now();
+  const results: Record<string, unknown> = {};
+  let broken = 0;
+  for (const [name, part] of Object.entries(parts)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    const result = await part();
+    process.stderr.write(`${result.table.join('\n')}\n\n`);
+    results[name] = result.figures;
+    broken += result.broken ?? 0;
+  }
+  const machine = { cores: availableParallelism(), model: cpus()[0]?.model };
+  const seconds = round((performance.now() - began) / 1000);
+  process.stdout.write(
+    `${JSON.stringify({ machine, seconds, brokenInvariants: broken, ...results }, null, 2)}\n`,
+  );
+  if (broken > 0) process.exitCode = 1;
+}
+
+await main(process.argv.slice(2));

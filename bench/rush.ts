@@ -5,9 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Ground } from './ground.ts';
-import { drive, driveThrough, type Figures, type Task } from './load.ts';
+import { drive, driveThrough, type Figures, round, type Task } from './load.ts';
+import type { Product } from './product.ts';
 
-export const CLIENTS = 32;
+const CLIENTS = 32;
+/** Rounds in turn, so that what else the machine does falls on all alike. */
+const ROUNDS = 3;
 /** Cells of the second rush, which all clients want. */
 const CELLS = 200;
 const HOUR_MS = 3_600_000;
@@ -29,10 +32,10 @@ export function cell(ground: Ground, n: number, firstDay: number): Cell {
   return { offering: ground.offerings[n % rooms] ?? '', startsAt: at(hour), endsAt: at(hour + 1) };
 }
 
-export type Book = (cell: Cell, user: string) => Promise<boolean>;
+type Book = (cell: Cell, user: string) => Promise<boolean>;
 
 /** Cells that are free, one after another. */
-export function rushOnFree(
+function rushOnFree(
   ground: Ground,
   book: Book[],
   seconds: number,
@@ -49,7 +52,7 @@ export function rushOnFree(
 }
 
 /** Two hundred cells that all clients want, in the same order. */
-export async function rushOnSame(ground: Ground, book: Book[], firstDay: number): Promise<Figures> {
+async function rushOnSame(ground: Ground, book: Book[], firstDay: number): Promise<Figures> {
   const result = await driveThrough(
     book.map(
       (send, client): Task =>
@@ -100,7 +103,7 @@ interface Ids {
  * Contended, a plain insert under an exclusion constraint deadlocks a second at a time: two that have
  * written wait for each other. `on conflict do nothing` does not, so the second rush uses it.
  */
-export async function bareInserts(
+async function bareInserts(
   ground: Ground,
   clients: pg.Client[],
   contended: boolean,
@@ -141,7 +144,7 @@ export async function bareInserts(
 }
 
 /** The function of the API, by a session that acts as a signed-in user. */
-export function functionCalls(clients: pg.Client[]): Book[] {
+function functionCalls(clients: pg.Client[]): Book[] {
   return clients.map(
     (client) => (wanted, user) =>
       orTaken(
@@ -164,7 +167,7 @@ async function orTaken(answer: Promise<pg.QueryResult>): Promise<boolean> {
   }
 }
 
-export async function connect(url: string, setUp: string): Promise<pg.Client[]> {
+async function connect(url: string, setUp: string): Promise<pg.Client[]> {
   return Promise.all(
     Array.from({ length: CLIENTS }, async () => {
       const client = new pg.Client({ connectionString: url });
@@ -177,3 +180,76 @@ export async function connect(url: string, setUp: string): Promise<pg.Client[]> 
 }
 
 export const AS_USER = `set role reslot_user; set "reslot.via" = 'graphql'`;
+
+export interface RushFigures {
+  rush: Record<string, Figures>;
+  ratios: Record<string, number>;
+}
+
+export async function measureRush(
+  ground: Ground,
+  product: Product,
+  seconds: number,
+): Promise<RushFigures> {
+  const bare = await connect(ground.url('app'), 'select 1');
+  const users = await connect(ground.url('app'), AS_USER);
+  const ways: [string, Book[], Book[]][] = [
+    ['bare insert', await bareInserts(ground, bare, false), await bareInserts(ground, bare, true)],
+    ['SQL function', functionCalls(users), functionCalls(users)],
+    ['HTTP GraphQL', overHttp(product), overHttp(product)],
+  ];
+  const rush: Record<string, Figures> = {};
+  const rounds: Figures[][] = ways.map(() => []);
+  for (let n = 0; n < ROUNDS; n++) {
+    for (const [index, [name, free]] of ways.entries()) {
+      rounds[index]?.push(await rushOnFree(ground, free, seconds, 1 + 60 * n + 20 * index));
+      rush[`${name}, free`] = middle(rounds[index] ?? []);
+    }
+  }
+  for (const [index, [name, , contended]] of ways.entries()) {
+    rush[`${name}, same ${CELLS}`] = await rushOnSame(ground, contended, 200 + 10 * index);
+  }
+  await Promise.all([...bare, ...users].map((client) => client.end()));
+  return { rush, ratios: ratiosOf(rounds) };
+}
+
+/** Of all rounds the one in the middle. */
+function middle(rounds: Figures[]): Figures {
+  const sorted = rounds.toSorted((a, b) => a.perSecond - b.perSecond);
+  return sorted[Math.floor(sorted.length / 2)] as Figures;
+}
+
+/** Round by round, for the machine may be faster in one than in another; the middle one. */
+function ratiosOf([bare = [], functions = [], http = []]: Figures[][]): Record<string, number> {
+  const share = (ones: Figures[], others: Figures[]) => {
+    const ratios = ones.map((one, n) => one.perSecond / (others[n]?.perSecond ?? 0));
+    return (
+      round((ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? 0) * 100) / 100
+    );
+  };
+  return {
+    'SQL function / bare insert': share(functions, bare),
+    'HTTP / SQL function': share(http, functions),
+  };
+}
+
+function overHttp(product: Product): Book[] {
+  return Array.from(
+    { length: CLIENTS },
+    (_, client): Book =>
+      async (wanted, user) => {
+        const { data, errors } = await product.ask(client, user, BOOK_QUERY, inputOf(wanted));
+        if (data?.booked) return true;
+        const code = errors?.[0]?.extensions?.code;
+        if (code === TAKEN) return false;
+        throw new Error(`Refused: ${JSON.stringify(errors)}`);
+      },
+  );
+}
+
+/** What all parts that book over HTTP ask. */
+export const BOOK_QUERY = `mutation ($input: CreateBookingInput!) { booked: createBooking(input: $input) { result { id } } }`;
+
+export function inputOf({ offering, startsAt, endsAt }: Cell): Record<string, unknown> {
+  return { offeringId: offering, startsAt, endsAt };
+}

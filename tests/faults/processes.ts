@@ -15,7 +15,7 @@ export interface ProductProcess {
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-const READY_WITHIN_MS = 30_000;
+const READY_WITHIN_MS = 120_000;
 
 /** As in production, so that nothing is done to the database but what a start there does. */
 export async function startProduct(

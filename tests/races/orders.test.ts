@@ -3,10 +3,11 @@
  * and not committed while the other arrives, which has to wait and then to see what was done.
  */
 import { describe, expect, test } from '@jest/globals';
+import { openField } from '../support/field.ts';
 import {
   as,
   bothOrders,
-  openGround,
+  type Ground,
   type Round,
   type Scenario,
   type Weaken,
@@ -81,7 +82,8 @@ describe('At a lock', () => {
 
 describe('A claim that waits for the lock while its deadline passes', () => {
   async function claimHeldUp(weaken?: Weaken): Promise<{ claimed: string; entry: string }> {
-    const ground = await openGround({}, weaken);
+    const field = await openField({ weaken });
+    const ground = field.grounds[0] as Ground;
     try {
       const { entries, deadline } = await offered(ground, 4, ground.world.left);
       await ground.db.setClock(after(deadline, -1));
@@ -92,7 +94,7 @@ describe('A claim that waits for the lock while its deadline passes', () => {
           select to_jsonb(x) as value from locked, app_private.set_clock('${deadline}') x`,
       };
       const claim = as(user(ground, 1), 'claim_slot', { entry_id: entries[0] });
-      const { outcomes, waited } = await ground.overlap(holdUp, claim);
+      const { outcomes, waited } = await field.overlap(holdUp, claim);
       expect(waited).toBe(true);
       const [, claimed] = outcomes;
       return {
@@ -100,7 +102,7 @@ describe('A claim that waits for the lock while its deadline passes', () => {
         entry: await statusOf(ground, entries[0]),
       };
     } finally {
-      await ground.close();
+      await field.close();
     }
   }
 

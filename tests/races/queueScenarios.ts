@@ -1,6 +1,6 @@
 /** Who gets the place that was waited for: claims, refusals, deadlines, arrivals and departures. */
 import { expect } from '@jest/globals';
-import { at, range } from '../support/factories.ts';
+import { at, createUser, range } from '../support/factories.ts';
 import { as, between, fine, refusals, type Scenario } from '../support/races.ts';
 import {
   after,
@@ -34,8 +34,9 @@ export const cancelAndJoin: Scenario = {
       check: async ([, ...joins]) => {
         expect(refusals(joins).every((code) => code === 'RSAVL')).toBe(true);
         const live = await ground.db.rows<{ status: string }>(
-          'select status from app_public.waitlist_entries where starts_at = $1 order by status',
-          [time[0]],
+          `select status from app_public.waitlist_entries
+           where organization_id = $1 and starts_at = $2 order by status`,
+          [ground.world.organizationId, time[0]],
         );
         expect(live).toHaveLength(fine(joins).length);
         expect(live.filter(({ status }) => status === 'offered')).toHaveLength(live.length ? 1 : 0);
@@ -73,7 +74,7 @@ export const lastCall: Scenario = {
     for (const n of [1, 2, 3, 4]) {
       entries.push(await idOf(ground, join(user(ground, n), ground.world.left, time)));
     }
-    await ground.db.setClock(at('17:40', day));
+    await ground.setClock(at('17:40', day));
     await ground.act(cancel(user(ground, 0), booked));
     return {
       actions: [
@@ -90,7 +91,7 @@ export const claimAtDeadline: Scenario = {
   name: 'at its deadline an offer is either claimed or gone to the next, never both',
   prepare: async (ground, day) => {
     const { entries, hold, deadline } = await offered(ground, day, ground.world.left);
-    await ground.db.setClock(after(deadline, -1));
+    await ground.setClock(after(deadline, -1));
     return {
       actions: [
         between(0, 4, claim(user(ground, 1), entries[0])),
@@ -116,7 +117,7 @@ export const declineAtDeadline: Scenario = {
   name: 'declined at its deadline, an offer goes to the next once',
   prepare: async (ground, day) => {
     const { entries, hold, deadline } = await offered(ground, day, ground.world.left);
-    await ground.db.setClock(after(deadline, -1));
+    await ground.setClock(after(deadline, -1));
     return {
       actions: [
         between(0, 4, decline(user(ground, 1), entries[0])),
@@ -193,14 +194,7 @@ export const eraseAndClaim: Scenario = {
   prepare: async (ground, day) => {
     const { entries } = await offered(ground, day, ground.world.left);
     // Erased users are gone for good, so this one is lent to the queue for one round.
-    const { rows } = await ground.db.query(
-      `with made as (
-         insert into app_public.users (email, name, email_verified_at)
-         values ('leaver' || $1 || '@example.com', 'Leaver', '2030-06-03') returning id)
-       select id from made`,
-      [day],
-    );
-    const leaver = String(rows[0]?.id);
+    const leaver = await createUser(ground.db, 'Leaver');
     await ground.act(decline(user(ground, 1), entries[0]));
     await ground.act(leave(user(ground, 2), entries[1]));
     const mine = await idOf(ground, join(leaver, ground.world.left, range('18:00', '20:00', day)));

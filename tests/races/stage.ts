@@ -1,6 +1,6 @@
 /** What the scenarios of the races have in common: short names for what people and time do. */
 import { expect } from '@jest/globals';
-import { at, deliverMail, range } from '../support/factories.ts';
+import { at, range } from '../support/factories.ts';
 import { type Action, as, type Ground, job, literal, owner } from '../support/races.ts';
 
 export type Times = [startsAt: string, endsAt: string];
@@ -40,7 +40,7 @@ export function due(subjectId: string): Action {
 
 /** Time goes on, in the middle of everything. */
 export function tick(until: string): Action {
-  return owner(`app_private.set_clock(${literal(until)})`);
+  return { ...owner(`app_private.set_clock(${literal(until)})`), once: true };
 }
 
 export function user(ground: Ground, n: number): string {
@@ -69,7 +69,7 @@ export async function offered(ground: Ground, day: number, offering: string): Pr
   for (const n of [1, 2, 3])
     entries.push(await idOf(ground, join(user(ground, n), offering, time)));
   await ground.act(cancel(user(ground, 0), booked));
-  await deliverMail(ground.db);
+  await ground.deliverMail();
   const [first, second, third] = entries as [string, string, string];
   const { hold, deadline } = await ground.db.one<{ hold: string; deadline: string }>(
     `select hold_id as hold, to_json(offer_expires_at) #>> '{}' as deadline
@@ -110,7 +110,7 @@ export async function liveBookings(
 ): Promise<Record<string, unknown>[]> {
   return ground.db.rows(
     `select * from app_public.bookings
-     where ended_at is null and starts_at >= $1 and starts_at < $2`,
-    [at('00:00', day), at('00:00', day + 1)],
+     where organization_id = $1 and ended_at is null and starts_at >= $2 and starts_at < $3`,
+    [ground.world.organizationId, at('00:00', day), at('00:00', day + 1)],
   );
 }

@@ -38,7 +38,7 @@ export async function beginRun(): Promise<Run> {
       const cluster = await startCluster({
         directory: clusterDirectory(),
         durable: false,
-        settings: { max_connections: '300' },
+        settings: { max_connections: '600' },
       });
       const client = new pg.Client({ connectionString: cluster.url() });
       client.on('error', () => undefined);
