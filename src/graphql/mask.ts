@@ -132,6 +132,11 @@ function text(cause: Failure): string {
 /** Plain errors with which PostGraphile and Grafast answer to input. */
 const LIBRARY: [RegExp, ErrorCode, string][] = [
   [/^No values were (updated|deleted)/, 'RSNTF', ERRORS.RSNTF.sentence],
+  [
+    /^Attempted to update a record, but no new values/,
+    'RSARG',
+    'There is nothing to change in it.',
+  ],
   [/cursor/i, 'RSARG', 'This cursor does not belong to this list.'],
   [
     /^(Invalid|Expected|Attempted to|Cannot parse|Failed to parse)\b.*(node|ID|filter|null|empty|object)/i,

@@ -12,6 +12,11 @@ import { sendRefusal } from './respond.ts';
 
 const FRESH_MS = 30_000;
 
+/** Without the usual port and in ASCII: `https://bücher.example:443` is `https://xn--bcher-kva.example`. */
+function asBrowsersWriteIt(origin: string): string {
+  return URL.parse(origin)?.origin ?? origin;
+}
+
 export interface Origins {
   allows(request: Pick<IncomingMessage, 'headers'>): Promise<boolean>;
   middleware: RequestHandler;
@@ -25,7 +30,7 @@ export function createOrigins(pool: Pool, publicUrl: string): Origins {
     const { rows } = await pool.query<{ origin: string }>(
       'select o as origin from app_private.front_end_origins() o',
     );
-    return new Set(rows.map(({ origin }) => origin));
+    return new Set(rows.map(({ origin }) => asBrowsersWriteIt(origin)));
   };
 
   const frontEnds = async (): Promise<Set<string>> => {

@@ -3,6 +3,7 @@
  * server. What must hold exactly (sign-in attempts, bookings a day) is counted in the database.
  */
 import type { Response } from 'express';
+import { ipKeyGenerator } from 'express-rate-limit';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { ERRORS } from '../errors.ts';
 import { sendRefusal } from './respond.ts';
@@ -21,11 +22,16 @@ export interface Rates {
   ofUser(userId: string): Promise<number | null>;
 }
 
+/** What counts as one address: with IPv6 whoever has one has 2^72 of them (a /56). */
+export function networkOf(ip: string | null): string {
+  return ip === null ? 'unknown' : ipKeyGenerator(ip);
+}
+
 export function createRates({ address, user }: RateOptions): Rates {
   const addresses = new RateLimiterMemory({ points: address, duration: 60 });
   const users = new RateLimiterMemory({ points: user, duration: 60 });
   return {
-    ofAddress: (ip) => consume(addresses, ip ?? 'unknown'),
+    ofAddress: (ip) => consume(addresses, networkOf(ip)),
     ofUser: (userId) => consume(users, userId),
   };
 }

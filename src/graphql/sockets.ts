@@ -15,7 +15,7 @@ import { log } from '../log.ts';
 import { LIMITS, refusal } from './bounds.ts';
 import { addressOf, type Callers } from './callers.ts';
 import type { Origins } from './origins.ts';
-import type { Rates } from './rates.ts';
+import { networkOf, type Rates } from './rates.ts';
 
 export interface SocketOptions {
   app: Express;
@@ -45,7 +45,7 @@ export function serveSockets(options: SocketOptions): () => Promise<void> {
     socket.on('error', () => socket.destroy());
     void admit(options, request).then(
       (status) => {
-        const ip = addressOf(options.app, request) ?? 'unknown';
+        const ip = networkOf(addressOf(options.app, request));
         const open = perAddress.get(ip) ?? 0;
         if (status !== null) return reject(socket, status);
         if (open >= SOCKETS_PER_ADDRESS) return reject(socket, '429 Too Many Requests');

@@ -1,5 +1,7 @@
 /** The API as a client meets it: what it may ask, what it is refused, and in which words. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createOrigins } from '../../src/graphql/origins.ts';
+import { createOrganization } from '../support/factories.ts';
 import { type Answer, createGraphqlWorld, type GraphqlWorld } from './graphqlWorld.ts';
 
 let world: GraphqlWorld;
@@ -92,6 +94,16 @@ describe('a mutation', () => {
     const ask = (userId: string) => world.ask(rename, { id: world.left }, userId);
     expect((await ask(world.customer)).code).toBe('RSNTF');
     expect((await ask(world.manager)).errors).toEqual([]);
+  });
+
+  test('that updates a row with nothing says so', async () => {
+    const answer = await world.ask(
+      `mutation ($id: UUID!) { updateOffering(input: { id: $id, patch: {} }) { offering { id } } }`,
+      { id: world.left },
+      world.manager,
+    );
+    expect(answer.code).toBe('RSARG');
+    expect(answer.errors[0]?.message).toBe('There is nothing to change in it.');
   });
 });
 
@@ -286,6 +298,18 @@ describe('a page in a browser', () => {
       expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
       expect(answer.headers.get('vary')).toContain('Origin');
     }
+  });
+
+  test('of a front end may use it however its address is written down', async () => {
+    // A server reads the addresses once in half a minute; this one has not read them yet.
+    await world.change((db) =>
+      createOrganization(db, {}, { front_end_url: 'https://BÜcher.example:443/app/' }),
+    );
+    const origins = createOrigins(world.database.pool('app', 1), 'https://reslot.example');
+    const allows = (origin: string) => origins.allows({ headers: { origin } });
+    expect(await allows('https://xn--bcher-kva.example')).toBe(true);
+    expect(await allows('http://xn--bcher-kva.example')).toBe(false);
+    expect(await allows('https://xn--bcher-kva.example:444')).toBe(false);
   });
 
   test('of anybody else may not, whether or not its browser asks beforehand', async () => {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { isErrorCode } from '../../src/errors.ts';
 import { graphqlMount } from '../../src/graphql/index.ts';
+import { createRates } from '../../src/graphql/rates.ts';
 import { openServer } from '../../src/server.ts';
 import { type Answer, createGraphqlWorld, type GraphqlWorld, readAnswer } from './graphqlWorld.ts';
 
@@ -266,6 +267,14 @@ test('a database that is away is told as busy', async () => {
   );
   for (const answer of answers) expectRegistered(answer, 'after the connections were cut');
   expect((await world.ask('{ organizations { nodes { id } } }')).errors).toEqual([]);
+});
+
+test('the many IPv6 addresses of one connection count as one address', async () => {
+  const rates = createRates({ address: 1, user: 1 });
+  expect(await rates.ofAddress('2001:db8:1:200::1')).toBeNull();
+  expect(await rates.ofAddress('2001:db8:1:2ff:a:b:c:d')).toBeGreaterThan(0);
+  expect(await rates.ofAddress('2001:db8:1:300::1')).toBeNull();
+  expect(await rates.ofAddress('192.0.2.1')).toBeNull();
 });
 
 test('too many requests of one user are told how long to wait', async () => {
