@@ -907,15 +907,19 @@ create table app_public.organizations (
   support_email text,
   support_phone text,
   time_zone text not null default 'UTC'::text,
+  constraint address_is_bounded CHECK (length(address) <= 500),
   constraint currency_is_iso_4217 CHECK (currency ~ '^[A-Z]{3}$'::text),
+  constraint front_end_url_is_web_address CHECK (app_private.is_web_address(front_end_url)),
   constraint locale_is_tag CHECK (locale ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'::text),
+  constraint logo_url_is_web_address CHECK (app_private.is_web_address(logo_url)),
   constraint name_is_short_line CHECK (app_private.is_short_line(name)),
   constraint organizations_pkey PRIMARY KEY (id),
   constraint organizations_slug_key UNIQUE (slug),
   constraint reference_prefix_is_readable CHECK (reference_prefix ~ '^[A-Z]{2,4}$'::text),
   constraint slug_is_plain CHECK (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text),
-  constraint time_zone_is_known CHECK (app_private.is_time_zone(time_zone)),
-  constraint urls_are_http CHECK (COALESCE(logo_url, 'https://'::text) ~ '^https?://'::text AND COALESCE(front_end_url, 'https://x'::text) ~ '^https?://[^/]+'::text)
+  constraint support_email_looks_like_one CHECK (app_private.is_email(support_email)),
+  constraint support_phone_is_short_line CHECK (app_private.is_short_line(support_phone)),
+  constraint time_zone_is_known CHECK (app_private.is_time_zone(time_zone))
 );
 alter table app_public.organizations enable row level security;
 alter table app_public.organizations force row level security;
@@ -2734,6 +2738,16 @@ grant execute on function app_private.current_user_id() to reslot_anonymous;
 grant execute on function app_private.current_user_id() to reslot_user;
 comment on function app_private.current_user_id() is 'The signed-in user, if there is one and the account is active. In policies write `(select app_private.current_user_id())`, so that it runs once.';
 
+CREATE OR REPLACE FUNCTION app_private.customer_contact(customer_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object('customerContact', nullif(concat_ws(', ', c.phone, c.email), ''))
+  from app_public.customers c where c.id = customer_contact.customer_id
+$function$;
+comment on function app_private.customer_contact(uuid) is 'How managers reach a customer, as their mails show it.';
+
 CREATE OR REPLACE FUNCTION app_private.customer_of_user(user_id uuid, organization_id uuid)
  RETURNS app_public.customers
  LANGUAGE plpgsql
@@ -2972,8 +2986,8 @@ CREATE OR REPLACE FUNCTION app_private.entry_as_json(entry app_public.waitlist_e
 AS $function$
   select jsonb_strip_nulls(jsonb_build_object(
     'id', entry.id, 'status', entry.status, 'offeringId', f.id, 'offeringName', f.name, 'address', f.address,
-    'timeZone', app_private.zone_of(f.id), 'startsAt', entry.starts_at, 'endsAt', entry.ends_at,
-    'partySize', entry.party_size, 'note', entry.note,
+    'supportContact', f.support_contact, 'timeZone', app_private.zone_of(f.id),
+    'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
     -- A hold is sold at the price it was offered at.
     'price', coalesce(h.price, f.price), 'currency', coalesce(h.currency, g.currency),
     'needsApproval', p.requires_approval,
@@ -3710,6 +3724,18 @@ AS $function$
 $function$;
 comment on function app_private.is_waited_for(uuid[],tstzrange) is 'Whether anybody waits for any of a freed range; usually nobody does, and then there is nothing to hand on.';
 
+CREATE OR REPLACE FUNCTION app_private.is_web_address(address text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((length(address) <= 2000) AND (address ~ '^https?://[^[:space:][:cntrl:]/?#@"<>\\]+([/?#][^[:space:][:cntrl:]]*)?$'::text));
+grant execute on function app_private.is_web_address(text) to reslot_admin;
+grant execute on function app_private.is_web_address(text) to reslot_anonymous;
+grant execute on function app_private.is_web_address(text) to reslot_app;
+grant execute on function app_private.is_web_address(text) to reslot_user;
+grant execute on function app_private.is_web_address(text) to reslot_worker;
+comment on function app_private.is_web_address(text) is 'Whether a text is an http or https address that can stand in a mail: of one piece, without a login.';
+
 CREATE OR REPLACE FUNCTION app_private.issue_link(action app_private.link_action, organization_id uuid, customer_id uuid, user_id uuid, booking_id uuid, entry_id uuid, delivery_id uuid, expires_at timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -4040,7 +4066,11 @@ CREATE OR REPLACE FUNCTION app_private.live_entries_with_links(delivery app_publ
 AS $function$
   select jsonb_agg(app_private.entry_as_json(e) || jsonb_build_object('tokens', app_private.issue_links(
       delivery, notification,
-      case when e.status = 'offered' then '{claim,decline}' else '{leave}' end::app_private.link_action[],
+      case
+        when e.status = 'offered' then '{claim,decline}'
+        -- In the last call the first to claim gets it, so these links are the offer.
+        when e.last_call_at <= (select app_private.clock()) then '{claim,leave}'
+        else '{leave}' end::app_private.link_action[],
       null, e)) order by e.starts_at)
   from app_public.waitlist_entries e
   where e.customer_id = notification.customer_id and e.ended_at is null
@@ -4338,7 +4368,9 @@ begin
   return query select v_note.kind, v_recipient ->> 'locale', jsonb_strip_nulls(v_note.data || jsonb_build_object(
     'organization', app_private.organization_as_json(v_note.organization_id),
     'recipient', v_recipient,
-    'booking', case when v_booking.id is not null then app_private.booking_as_json(v_booking) end,
+    'booking', case when v_booking.id is not null then app_private.booking_as_json(v_booking)
+      -- A message to a user about a booking is one to a manager, who may have to call.
+      || case when v_note.user_id is not null then app_private.customer_contact(v_booking.customer_id) else '{}' end end,
     'entry', case when v_entry.id is not null then app_private.entry_as_json(v_entry) end,
     'bookings', case when v_note.kind = 'links_again' then app_private.live_bookings_with_links(delivery, v_note) end,
     'entries', case when v_note.kind = 'links_again' then app_private.live_entries_with_links(delivery, v_note) end,
@@ -7141,7 +7173,8 @@ begin
     perform app_private.notify_customer(v_booking.customer_id, 'booking_modified', v_booking.id, null, jsonb_build_object(
       'sequence', v_booking.sequence, 'status', v_booking.status,
       'actor', case when app_private.is_customer(v_booking.customer_id) then 'customer' else 'manager' end, 'previous', jsonb_build_object(
-        'startsAt', v_before.starts_at, 'endsAt', v_before.ends_at)));
+        'startsAt', v_before.starts_at, 'endsAt', v_before.ends_at,
+        'purpose', case when v_before.purpose is distinct from v_booking.purpose then coalesce(v_before.purpose, '') end)));
   end if;
   return v_booking;
 end

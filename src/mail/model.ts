@@ -79,6 +79,8 @@ export type BookingModel = Maybe<{
   autoCancel: 'on' | 'off' | 'dry_run';
   attendanceConfirmedAt: string;
   customerName: string;
+  /** How managers reach the customer; other messages do not have it. */
+  customerContact: string;
   /** Whom to ask about this offering, in words; instead of the organisation's support contact. */
   supportContact: string;
   tokens: Tokens;
@@ -100,6 +102,8 @@ export type EntryModel = Maybe<{
   offerExpiresAt: string;
   needsApproval: boolean;
   note: string;
+  /** As for a booking. */
+  supportContact: string;
   tokens: Tokens;
 }>;
 
@@ -107,6 +111,7 @@ export type MailModel = Maybe<{
   organization: OrganizationModel;
   recipient: RecipientModel;
   booking: BookingModel;
+  /** As it was; without a purpose if that has not changed, with an empty one if there was none. */
   previous: Maybe<{ startsAt: string; endsAt: string; purpose: string }>;
   entry: EntryModel;
   reason: string;

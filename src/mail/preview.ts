@@ -1,9 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { type Request, type Response, Router } from 'express';
 import { LANGUAGES } from './locale.ts';
 import { isKind, KINDS } from './model.ts';
 import { html, SANDBOX, sendForeignHtml, sendPage } from './page.ts';
 import { type Rendered, renderMail } from './render.ts';
-import { SAMPLES } from './samples.ts';
+import { SAMPLE_LOGO, SAMPLE_LOGO_PATH, SAMPLES } from './samples.ts';
 
 /** Pages that show every message in every language with sample data, for whoever words them. */
 export function previewRouter({ publicUrl = 'http://localhost' } = {}): Router {
@@ -16,8 +17,16 @@ export function previewRouter({ publicUrl = 'http://localhost' } = {}): Router {
       return undefined;
     }
     const organizerEmail = 'bookings@example.org';
-    return renderMail({ kind, locale, model: SAMPLES[kind], publicUrl, organizerEmail });
+    const logoUrl = `${publicUrl}${SAMPLE_LOGO_PATH}`;
+    const sample = SAMPLES[kind];
+    const model = { ...sample, organization: { ...sample.organization, logoUrl } };
+    return renderMail({ kind, locale, model, publicUrl, organizerEmail });
   };
+  router.get(SAMPLE_LOGO_PATH, async (_request, response) => {
+    // The frame that shows a mail is of no site, so not of this one either.
+    response.set('Cross-Origin-Resource-Policy', 'cross-origin');
+    response.type('png').send(await readFile(SAMPLE_LOGO));
+  });
   router.get('/mail-preview', (_request, response) => showKinds(response));
   router.get('/mail-preview/:locale/:kind', async (request, response) => {
     const mail = await render(request, response);

@@ -5,10 +5,14 @@ import type { Kind, MailModel } from './model.ts';
  * an ordinary one; names have what names have: umlauts, an ampersand, an apostrophe.
  */
 
+/** Of the same shape as logos are; the preview page serves it. */
+export const SAMPLE_LOGO = new URL('./sampleLogo.png', import.meta.url);
+export const SAMPLE_LOGO_PATH = '/mail-preview/logo.png';
+
 const organization = {
   id: '01990000-0000-7000-8000-000000000001',
   name: 'Haus & Hof',
-  logoUrl: null,
+  logoUrl: `https://book.haus-und-hof.example${SAMPLE_LOGO_PATH}`,
   address: 'Hauptplatz 1\n1010 Wien',
   supportEmail: 'office@haus-und-hof.example',
   supportPhone: '+43 1 234 56 78',
@@ -80,12 +84,19 @@ const forBooking = (change: Partial<NonNullable<MailModel['booking']>>): MailMod
 const forEntry: MailModel = { organization, recipient, entry };
 const forAccount: MailModel = { organization, recipient };
 const manager = { name: 'Max Huber', email: 'max@haus-und-hof.example', locale: 'en' };
+const forManager = (change: Partial<NonNullable<MailModel['booking']>>): MailModel => ({
+  ...forBooking({
+    customerName: recipient.name,
+    customerContact: `+43 699 11 22 33, ${recipient.email}`,
+    ...change,
+  }),
+  recipient: manager,
+});
 
 export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   booking_received: { ...base, tokens: tokens('cancel') },
   booking_requested: {
-    ...forBooking({ status: 'pending', customerName: recipient.name }),
-    recipient: manager,
+    ...forManager({ status: 'pending' }),
     tokens: tokens('approve', 'reject'),
   },
   booking_approved: { ...base, reason: 'The piano is tuned.', tokens: tokens('cancel') },
@@ -117,8 +128,7 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   },
   booking_expired: { ...forBooking({ status: 'expired', sequence: 1 }), actor: 'system' },
   booking_spared: {
-    ...forBooking({ customerName: recipient.name }),
-    recipient: manager,
+    ...forManager({}),
     reason: 'The mail server accepted the reminder only at 13:40.',
   },
   booking_claimed: { ...base, tokens: tokens('cancel') },
@@ -128,8 +138,7 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     actor: 'manager',
   },
   blackout_conflict: {
-    ...forBooking({ customerName: recipient.name }),
-    recipient: manager,
+    ...forManager({}),
     reason: 'Burst pipe',
     actor: 'manager',
   },

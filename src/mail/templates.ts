@@ -52,6 +52,7 @@ async function compileTemplate(kind: Kind, language: Language): Promise<Template
     subject: (view) => oneLine(subject(view)).slice(0, 250),
     text: (view) =>
       `${text(view)
+        .replace(/^mailto:([^?\s]+)\S*$/gm, (_all, address: string) => decodeURI(address))
         .replace(/\n{3,}/g, '\n\n')
         .trim()}\n`,
     html,

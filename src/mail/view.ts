@@ -15,8 +15,7 @@ export function viewOf(model: MailModel, context: Context) {
   const safe = clean(model);
   const organization = organizationView(safe, context);
   const home = webAddress(safe.organization?.frontEndUrl);
-  const offeringId = safe.booking?.offeringId ?? safe.entry?.offeringId;
-  const again = bookAgain(home, offeringId, context.publicUrl);
+  const again = home ? offeringPage(home, safe) : letterTo(safe);
   return {
     words: context.words,
     organization,
@@ -34,8 +33,8 @@ export function viewOf(model: MailModel, context: Context) {
 
 export type View = ReturnType<typeof viewOf>;
 
-function organizationView({ organization, booking }: MailModel, { words }: Context) {
-  const { supportContact } = booking ?? {};
+function organizationView({ organization, booking, entry }: MailModel, { words }: Context) {
+  const { supportContact } = booking ?? entry ?? {};
   return {
     name: organization?.name || words.product,
     logoUrl: webAddress(organization?.logoUrl),
@@ -75,6 +74,7 @@ function bookingView(booking: BookingModel, context: Context) {
     people: people(booking.partySize),
     price: money(booking, locale),
     customerName: booking.customerName,
+    customerContact: booking.customerContact,
     pending,
     deadline,
     decideBy: moment({ iso: booking.requestExpiresAt, timeZone, locale }),
@@ -111,7 +111,8 @@ function previousView({ previous, booking }: MailModel, { locale }: Context) {
     when: span({ startsAt, endsAt, timeZone: booking.timeZone, locale }),
     timeChanged: changed(startsAt, booking.startsAt) || changed(endsAt, booking.endsAt),
     purpose,
-    purposeChanged: Boolean(purpose) && purpose !== booking.purpose,
+    // An empty one is a purpose too: there was none, or there is none any more.
+    purposeChanged: typeof purpose === 'string' && purpose !== (booking.purpose ?? ''),
   };
 }
 
@@ -136,15 +137,20 @@ export function linksOf(tokens: Tokens | null | undefined, publicUrl: string) {
   return links;
 }
 
-function bookAgain(
-  frontEnd: string | undefined,
-  offeringId: string | null | undefined,
-  publicUrl: string,
-): string {
-  if (!frontEnd) return publicUrl;
+/** Where the front end shows what the message is about. */
+function offeringPage(frontEnd: string, { booking, entry }: MailModel): string {
+  const offeringId = booking?.offeringId ?? entry?.offeringId;
   return offeringId
     ? `${trimSlash(frontEnd)}/offerings/${encodeURIComponent(offeringId)}`
     : frontEnd;
+}
+
+/** Without a front end one books again by writing to the people there, if they can be written to. */
+function letterTo({ organization, booking, entry }: MailModel): string | undefined {
+  const { supportEmail } = organization ?? {};
+  if (!supportEmail) return undefined;
+  const subject = booking?.reference ?? entry?.offeringName;
+  return `mailto:${encodeURI(supportEmail)}${subject ? `?subject=${encodeURIComponent(subject)}` : ''}`;
 }
 
 function trimSlash(url: string): string {

@@ -147,6 +147,14 @@ describe('the preview', () => {
     }
   });
 
+  it('shows where the logo goes, also in the frame, which belongs to no site', async () => {
+    const { text } = await get('/mail-preview/en/booking_received/body');
+    expect(text).toContain('src="https://reslot.example/mail-preview/logo.png"');
+    const logo = await fetch(`${url}/mail-preview/logo.png`);
+    expect(logo.headers.get('content-type')).toBe('image/png');
+    expect(logo.headers.get('cross-origin-resource-policy')).toBe('cross-origin');
+  });
+
   it('answers 404 for what there is not', async () => {
     for (const path of ['/mail-preview/fr/booking_received', '/mail-preview/en/constructor']) {
       expect((await get(path)).status).toBe(404);

@@ -48,3 +48,31 @@ it('every link that the database issues for a message is in it', async () => {
     }
   }
 });
+
+it('a message to an account says how long its link is good for, as the database counts it', async () => {
+  const seconds = await inTransaction((db) =>
+    db.one<Record<string, number>>(
+      `select ${['magic', 'reset', 'verify'].map(
+        (action) =>
+          `extract(epoch from app_private.link_expiry('${action}', null, null) - app_private.clock())::int as ${action}`,
+      )}`,
+    ),
+  );
+  const inWords = {
+    account_magic_link: [seconds.magic, 15 * 60, '15 minutes', '15 Minuten'],
+    account_reset: [seconds.reset, 3_600, 'one hour', 'eine Stunde'],
+    account_verify: [seconds.verify, 48 * 3_600, 'two days', 'zwei Tagen'],
+  } as const;
+  for (const [kind, [actual, said, en, de]] of Object.entries(inWords)) {
+    if (!isKind(kind)) throw new Error(kind);
+    expect({ kind, actual }).toEqual({ kind, actual: said });
+    for (const [locale, words] of Object.entries({ en, de })) {
+      const publicUrl = 'https://reslot.example';
+      const organizerEmail = 'bookings@reslot.example';
+      const model = SAMPLES[kind];
+      const mail = await renderMail({ kind, locale, model, publicUrl, organizerEmail });
+      expect(mail.text).toContain(words);
+      expect(mail.html).toContain(words);
+    }
+  }
+});

@@ -64,7 +64,8 @@ describe('what the database says of a message', () => {
     inTransaction(async (db) => {
       const world = await createWorld(db);
       await db.query(
-        `update app_public.offerings set price = 12.5, address = 'Uferstrasse 12' where id = $1`,
+        `update app_public.offerings
+         set price = 12.5, address = 'Uferstrasse 12', support_contact = 'Ms Novak' where id = $1`,
         [world.left],
       );
       const alice = await createUser(db, 'Alice');
@@ -76,11 +77,77 @@ describe('what the database says of a message', () => {
           'select app_private.entry_as_json(e) from app_public.waitlist_entries e where e.id = $1',
           [waiting.id],
         );
-      const place = { currency: 'EUR', address: 'Uferstrasse 12' };
+      const place = { currency: 'EUR', address: 'Uferstrasse 12', supportContact: 'Ms Novak' };
       expect(await told()).toMatchObject({ ...place, price: 12.5 });
       await call(db, alice, 'cancel_booking', { booking_id: made.id });
       await db.query('update app_public.offerings set price = 99 where id = $1', [world.left]);
       expect(await told()).toMatchObject({ ...place, price: 12.5, status: 'offered' });
+    }));
+
+  it('tells managers how to reach a customer, and nobody else', () =>
+    inTransaction(async (db) => {
+      const world = await createWorld(db);
+      const alice = await createUser(db, 'Alice');
+      const made = await book(db, alice, world.left, range('18:00', '20:00', 3));
+      const { email } = await db.one<{ email: string }>(
+        `update app_public.customers set phone = '+43 1 234' where id = $1 returning email`,
+        [made.customer_id],
+      );
+      const subjects = {
+        organizationId: world.organizationId,
+        userId: world.manager,
+        bookingId: made.id,
+        customerId: made.customer_id,
+        entryId: '',
+        waitingId: '',
+      };
+      const spared = await modelOf(db, 'booking_spared', subjects);
+      expect(spared.model.booking?.customerContact).toBe(`+43 1 234, ${email}`);
+      const reminder = await modelOf(db, 'booking_reminder', subjects);
+      expect(reminder.model.booking?.customerContact).toBeUndefined();
+    }));
+
+  it('says what a changed purpose was, and nothing of one that has not changed', () =>
+    inTransaction(async (db) => {
+      const world = await createWorld(db);
+      const alice = await createUser(db, 'Alice');
+      const { id } = await book(db, alice, world.left, range('18:00', '20:00', 3));
+      const change = async (args: Record<string, unknown>) => {
+        await call(db, alice, 'modify_booking', { booking_id: id, ...args });
+        return db.value(
+          `select data -> 'previous' ->> 'purpose' from app_public.notifications
+           where booking_id = $1 and kind = 'booking_modified' order by id desc limit 1`,
+          [id],
+        );
+      };
+      expect(await change({ purpose: 'Choir' })).toBe('');
+      expect(await change({ purpose: 'Drums' })).toBe('Choir');
+      const [starts_at, ends_at] = range('12:00', '14:00', 3);
+      expect(await change({ starts_at, ends_at })).toBeNull();
+      expect(await change({ purpose: '' })).toBe('Drums');
+    }));
+
+  it('gives the link to claim again to who waits in the last call', () =>
+    inTransaction(async (db) => {
+      const world = await createWorld(db);
+      const alice = await createUser(db, 'Alice');
+      await book(db, alice, world.left, range('18:00', '20:00'));
+      const bea = await createUser(db, 'Bea');
+      const waiting = await join(db, bea, world.left, range('18:00', '20:00'));
+      const links = async () => {
+        const { model } = await modelOf(db, 'links_again', {
+          organizationId: world.organizationId,
+          userId: world.manager,
+          bookingId: '',
+          customerId: waiting.customer_id,
+          entryId: waiting.id,
+          waitingId: waiting.customer_id,
+        });
+        return Object.keys(model.entries?.[0]?.tokens ?? {}).sort();
+      };
+      expect(await links()).toEqual(['leave']);
+      await db.setClock(at('17:45', 1));
+      expect(await links()).toEqual(['claim', 'leave']);
     }));
 });
 

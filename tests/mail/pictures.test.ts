@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { inflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { LANGUAGES } from '../../src/mail/locale.ts';
 import { KINDS, type MailModel } from '../../src/mail/model.ts';
 import { renderMail } from '../../src/mail/render.ts';
-import { SAMPLES } from '../../src/mail/samples.ts';
+import { SAMPLE_LOGO, SAMPLES } from '../../src/mail/samples.ts';
 import { launchBrowser } from '../support/browser.ts';
 
 /** Set MAIL_PICTURES to a directory to keep the pictures and look at them. */
@@ -18,8 +19,12 @@ let page: Page;
 beforeAll(async () => {
   browser = await launchBrowser();
   page = await browser.newPage();
-  // A mail must look right with nothing fetched from anywhere.
-  await page.route('**/*', (route) => route.abort());
+  // A mail must look right with nothing fetched from anywhere but the logo.
+  await page.route('**/*', (route) =>
+    /logo\.png$/.test(route.request().url())
+      ? route.fulfill({ path: fileURLToPath(SAMPLE_LOGO) })
+      : route.abort(),
+  );
 });
 
 afterAll(async () => {
@@ -31,6 +36,8 @@ type Layout = {
   overflow: number;
   /** The heights of what one is to press. */
   buttons: number[];
+  /** How wide the logo is shown; a picture that has not come is not shown at all. */
+  logo: number;
 };
 
 const MEASURE = `({
@@ -38,6 +45,7 @@ const MEASURE = `({
   buttons: [...document.querySelectorAll('a')]
     .filter((link) => getComputedStyle(link).display === 'inline-block')
     .map((link) => link.getBoundingClientRect().height),
+  logo: [...document.images].filter((image) => image.naturalWidth > 0)[0]?.clientWidth ?? 0,
 })`;
 
 async function show(html: string, width: number): Promise<{ layout: Layout; picture: Buffer }> {
@@ -79,6 +87,7 @@ describe.each(EVERY)('$kind in $language', ({ kind, language }) => {
     expect(layout.overflow).toBeLessThanOrEqual(0);
     expect(variety(picture)).toBeGreaterThan(50);
     for (const height of layout.buttons) expect(height).toBeGreaterThanOrEqual(44);
+    expect(layout.logo).toBe(140);
   });
 });
 

@@ -63,13 +63,18 @@ function rulesInHead(html: string): string[] {
     .filter((selector) => !resets.test(selector));
 }
 
+/** How one books again where there is no front end. */
+const LETTER = 'href="mailto:office@haus-und-hof.example?subject=HH-20261204-7K3QXA"';
+
+const unescaped = (html: string) => html.replaceAll('&#x3D;', '=');
+
 describe('the words of a message', () => {
   it('escapes names, so that nobody puts markup into a mail', async () => {
     const evil = `<img src=x onerror=alert(1)>"'&</td>`;
     const base = SAMPLES.booking_requested;
     const mail = await render('booking_requested', {
       ...base,
-      organization: { ...base.organization, name: evil, address: evil },
+      organization: { ...base.organization, name: evil, address: evil, logoUrl: evil },
       recipient: { ...base.recipient, name: evil },
       booking: {
         ...base.booking,
@@ -108,7 +113,7 @@ describe('the words of a message', () => {
       const organization = { ...base.organization, logoUrl: address, frontEndUrl: address };
       const mail = await render('booking_auto_cancelled', { ...base, organization });
       expect(mail.html).not.toContain('<img');
-      expect(mail.html).toContain(`href="${publicUrl}"`);
+      expect(unescaped(mail.html)).toContain(LETTER);
       if (address) expect(mail.html + mail.text).not.toContain(address);
     },
   );
@@ -183,6 +188,36 @@ describe('the words of a message', () => {
     expect(mail.text).not.toContain('Old time');
   });
 
+  it('names a purpose that was added or taken away', async () => {
+    const base = SAMPLES.booking_modified;
+    const { startsAt, endsAt, purpose } = base.booking ?? {};
+    const changed = (before: string, after: string | null) =>
+      render('booking_modified', {
+        ...base,
+        previous: { startsAt, endsAt, purpose: before },
+        booking: { ...base.booking, purpose: after },
+      });
+    const added = await changed('', purpose ?? '');
+    expect(added.text).toContain(`Old purpose: none\nNew purpose: ${purpose}`);
+    const takenAway = await changed('Choir practice', null);
+    expect(takenAway.text).toContain('Old purpose: Choir practice\nNew purpose: none');
+  });
+
+  it('leads to the front end to book again, and without one to whom one can write', async () => {
+    const base = SAMPLES.booking_auto_cancelled;
+    const onTheWeb = await render('booking_auto_cancelled', base);
+    expect(onTheWeb.text).toContain(
+      `\nhttps://book.haus-und-hof.example/offerings/${base.booking?.offeringId}\n`,
+    );
+    const organization = { ...base.organization, frontEndUrl: null };
+    const byMail = await render('booking_auto_cancelled', { ...base, organization });
+    expect(unescaped(byMail.html)).toContain(LETTER);
+    expect(byMail.text).toMatch(/^office@haus-und-hof\.example$/m);
+    const nobody = { ...organization, supportEmail: null };
+    const notAtAll = await render('booking_auto_cancelled', { ...base, organization: nobody });
+    expect(notAtAll.text + notAtAll.html).not.toMatch(/mailto:|Book again|reslot\.example/);
+  });
+
   it('speaks of a request while the booking waits for a yes', async () => {
     const base = SAMPLES.booking_received;
     // Approved before this went out; the approval has a message of its own, which comes after.
@@ -206,12 +241,24 @@ describe('the words of a message', () => {
     expect(manager.text).toContain(`Booked by: ${recipient?.name}`);
   });
 
+  it('tells managers how to reach the customer', async () => {
+    for (const kind of ['booking_requested', 'booking_spared', 'blackout_conflict'] as const) {
+      const { text, html } = await render(kind, SAMPLES[kind]);
+      expect(text).toContain('Contact: +43 699 11 22 33, zoe@example.org');
+      expect(html).toContain('+43 699 11 22 33, zoe@example.org');
+    }
+  });
+
   it('names the venue’s own contact rather than the organisation’s', async () => {
     const base = SAMPLES.booking_received;
     const booking = { ...base.booking, supportContact: 'Ms Novak, 0664 123' };
     const mail = await render('booking_received', { ...base, booking });
     expect(mail.text).toContain('Questions? Ms Novak, 0664 123');
     expect(mail.text).not.toContain('office@haus-und-hof.example');
+    const offer = SAMPLES.slot_available;
+    const entry = { ...offer.entry, supportContact: 'Ms Novak, 0664 123' };
+    const offered = await render('slot_available', { ...offer, entry });
+    expect(offered.text).toContain('Questions? Ms Novak, 0664 123');
   });
 
   it('says that a changed booking waits for a yes again', async () => {
