@@ -329,6 +329,28 @@ describe('What a page shows', () => {
     expect(plain(text)).toContain(script);
   });
 
+  test('shows what others have written the right way round, and its lines', async () => {
+    const name = '\u202etxet desrever\u2066';
+    const scene = await setScene(links, 'approve', { organization: { name, address: 'A 1\nB' } });
+    await links.change(async (db) => {
+      await db.query('update app_public.bookings set purpose = $2 where id = $1', [
+        scene.bookingId,
+        `${name}\r\nsecond\u0007`,
+      ]);
+      await db.query('update app_public.customers set name = $2 where id = $1', [
+        scene.customerId,
+        name,
+      ]);
+    });
+    const { text } = await press(server, scene.token, { seen: '' });
+    for (const page of [(await ask(server, scene.token)).text, text]) {
+      expect(page).toContain('txet desrever');
+      expect(page).toContain('txet desrever \nsecond');
+      expect(page).toContain('A 1\nB');
+      expect(page).not.toMatch(/[\u202a-\u202e\u2066-\u2069]|(?!\n)\p{Cc}/u);
+    }
+  });
+
   test('shows no person to anybody but the manager who decides', async () => {
     for (const action of ['confirm', 'cancel', 'claim', 'leave', 'unsubscribe'] as const) {
       const { token } = await setScene(links, action);

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import type { Pool, PoolClient } from 'pg';
 import { Refusal } from '../../auth/refusal.ts';
+import { clean } from '../../mail/clean.ts';
 import type { Evidence } from './evidence.ts';
 import type { Link } from './model.ts';
 
@@ -18,7 +19,7 @@ const TOO_SLOW = '57014';
 export function readLink(pool: Pool, caller: Caller, token: string): Promise<Link> {
   // Read only: the database itself holds GET and HEAD to changing nothing.
   return inTransaction(pool, caller, 'begin read only', (client) =>
-    value<Link>(client, 'select app_private.read_link($1)', [token]),
+    link(client, 'select app_private.read_link($1)', [token]),
   );
 }
 
@@ -30,7 +31,7 @@ export function followLink(
   evidence: Evidence,
 ): Promise<Link> {
   return inTransaction(pool, caller, 'begin', (client) =>
-    value<Link>(client, 'select app_private.follow_link($1, $2, $3)', [token, choice, evidence]),
+    link(client, 'select app_private.follow_link($1, $2, $3)', [token, choice, evidence]),
   );
 }
 
@@ -86,9 +87,10 @@ const SETTINGS = `select
   set_config('lock_timeout', '2000', true),
   set_config('statement_timeout', '5000', true)`;
 
-async function value<T>(client: PoolClient, sql: string, params: unknown[]): Promise<T> {
+/** As in mails: no word of it turns the words around it back to front. */
+async function link(client: PoolClient, sql: string, params: unknown[]): Promise<Link> {
   const { rows } = await client.query({ text: sql, values: params, rowMode: 'array' });
-  return rows[0]?.[0] as T;
+  return clean(rows[0]?.[0] as Link);
 }
 
 function plainAddress(ip: string): string {
