@@ -132,21 +132,43 @@ function fitting(type: TypeRef): unknown {
   return values[type.name ?? ''] ?? null;
 }
 
+interface Place {
+  path: string;
+  /** The whole input, with this value in this place and fitting ones in all others. */
+  inputWith(value: unknown): Record<string, unknown>;
+}
+
+/** Every field of an input, and every field of the objects in it. */
+async function placesIn(type: TypeRef): Promise<Place[]> {
+  const fields = await inputFields(plain(type).name ?? '');
+  const usual = Object.fromEntries(fields.map(({ name, type: of }) => [name, fitting(of)]));
+  const places: Place[] = [];
+  for (const { name, type: of } of fields) {
+    const inner = plain(of).kind === 'INPUT_OBJECT' ? await placesIn(of) : [];
+    if (inner[0]) usual[name] = inner[0].inputWith(undefined);
+    const within = inner.map(({ path, inputWith }) => ({
+      path: `${name}.${path}`,
+      inputWith: (value: unknown) => ({ ...usual, [name]: inputWith(value) }),
+    }));
+    places.push({ path: name, inputWith: (value) => ({ ...usual, [name]: value }) }, ...within);
+  }
+  return places;
+}
+
 describe('whatever is sent', () => {
   test('to a mutation gets a result or a registered error', async () => {
     for (const field of await callables('Mutation')) {
       const input = field.args.find(({ name }) => name === 'input');
       if (!input || SKIPPED.test(field.name)) continue;
-      const fields = await inputFields(plain(input.type).name ?? '');
-      const usual = Object.fromEntries(fields.map(({ name, type }) => [name, fitting(type)]));
+      const places = await placesIn(input.type);
       const query = `mutation ($input: ${written(input.type)}) {
         ${field.name}(input: $input) ${selection(field.type)}
       }`;
-      for (const { name } of fields) {
+      for (const { path, inputWith } of places) {
         for (const strange of pick(STRANGE, 7)) {
-          const variables = { input: { ...usual, [name]: strange } };
+          const variables = { input: inputWith(strange) };
           const answer = await world.ask(query, variables, world.owner);
-          expectRegistered(answer, `${field.name}.${name} = ${JSON.stringify(strange)}`);
+          expectRegistered(answer, `${field.name}.${path} = ${JSON.stringify(strange)}`);
         }
       }
     }
