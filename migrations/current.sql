@@ -144,3 +144,57 @@ begin
 end
 $$;
 comment on function app_private.mail_model(app_public.deliveries) is 'Kind, language and data of the mail of a delivery, with new links.';
+
+-- A blackout made twice would stay when it is lifted once.
+drop function app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean);
+
+create function app_public.create_blackout(
+  organization_id uuid, starts_at timestamptz, ends_at timestamptz, reason text,
+  offering_id uuid default null, resource_id uuid default null,
+  kind app_public.blackout_kind default 'custom', cancel_bookings boolean default false,
+  idempotency_key text default null
+) returns app_public.blackouts
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_blackout app_public.blackouts := app_private.checked_blackout(organization_id, offering_id, resource_id, starts_at, ends_at);
+  v_reason text := app_private.checked_text(reason, 500);
+  v_id uuid;
+begin
+  if v_reason is null then
+    perform app_private.fail('RSARG', 'Please give a reason; customers are told.');
+  end if;
+  v_id := app_private.begin_idempotent('create_blackout', idempotency_key,
+    jsonb_build_array(organization_id, extract(epoch from starts_at), extract(epoch from ends_at), reason, offering_id,
+      resource_id, kind, cancel_bookings));
+  if v_id is not null then
+    select * into v_blackout from app_public.blackouts k where k.id = v_id;
+    return v_blackout;
+  end if;
+  if num_nonnulls(offering_id, resource_id) = 1 then
+    perform app_private.lock_room(array(select app_private.offerings_hit(v_blackout)));
+  end if;
+  if not coalesce(cancel_bookings, false) then
+    perform app_private.refuse_blackout(v_blackout);
+  end if;
+  insert into app_public.blackouts (
+    organization_id, offering_id, resource_id, starts_at, ends_at, kind, reason, cancels_bookings, created_by)
+  values (v_blackout.organization_id, v_blackout.offering_id, v_blackout.resource_id, v_blackout.starts_at,
+    v_blackout.ends_at, coalesce(create_blackout.kind, 'custom'), v_reason, coalesce(cancel_bookings, false),
+    app_private.current_user_id())
+  returning * into v_blackout;
+  if num_nonnulls(offering_id, resource_id) = 1 then
+    perform app_private.clear_for_blackout(b, v_reason) from app_private.bookings_hit(v_blackout) b;
+  else
+    perform app_private.plan_sweeps(v_blackout.id);
+  end if;
+  perform app_private.end_idempotent('create_blackout', idempotency_key, v_blackout.id);
+  return v_blackout;
+end
+$$;
+comment on function app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean, text) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
+
+revoke execute on function app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean, text) from public;
+grant execute on function app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean, text)
+to reslot_user, reslot_admin;

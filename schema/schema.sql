@@ -6664,7 +6664,7 @@ grant execute on function app_public.confirm_booking(uuid) to reslot_admin;
 grant execute on function app_public.confirm_booking(uuid) to reslot_user;
 comment on function app_public.confirm_booking(uuid) is 'The customer confirms that they will come; also before the reminder. Confirming again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA released or not live any more, RSTIM already begun.';
 
-CREATE OR REPLACE FUNCTION app_public.create_blackout(organization_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, reason text, offering_id uuid DEFAULT NULL::uuid, resource_id uuid DEFAULT NULL::uuid, kind app_public.blackout_kind DEFAULT 'custom'::app_public.blackout_kind, cancel_bookings boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION app_public.create_blackout(organization_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, reason text, offering_id uuid DEFAULT NULL::uuid, resource_id uuid DEFAULT NULL::uuid, kind app_public.blackout_kind DEFAULT 'custom'::app_public.blackout_kind, cancel_bookings boolean DEFAULT false, idempotency_key text DEFAULT NULL::text)
  RETURNS app_public.blackouts
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -6673,9 +6673,17 @@ AS $function$
 declare
   v_blackout app_public.blackouts := app_private.checked_blackout(organization_id, offering_id, resource_id, starts_at, ends_at);
   v_reason text := app_private.checked_text(reason, 500);
+  v_id uuid;
 begin
   if v_reason is null then
     perform app_private.fail('RSARG', 'Please give a reason; customers are told.');
+  end if;
+  v_id := app_private.begin_idempotent('create_blackout', idempotency_key,
+    jsonb_build_array(organization_id, extract(epoch from starts_at), extract(epoch from ends_at), reason, offering_id,
+      resource_id, kind, cancel_bookings));
+  if v_id is not null then
+    select * into v_blackout from app_public.blackouts k where k.id = v_id;
+    return v_blackout;
   end if;
   if num_nonnulls(offering_id, resource_id) = 1 then
     perform app_private.lock_room(array(select app_private.offerings_hit(v_blackout)));
@@ -6694,12 +6702,13 @@ begin
   else
     perform app_private.plan_sweeps(v_blackout.id);
   end if;
+  perform app_private.end_idempotent('create_blackout', idempotency_key, v_blackout.id);
   return v_blackout;
 end
 $function$;
-grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean) to reslot_admin;
-grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean) to reslot_user;
-comment on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
+grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) to reslot_admin;
+grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) to reslot_user;
+comment on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
 
 CREATE OR REPLACE FUNCTION app_public.create_booking(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
  RETURNS app_public.bookings

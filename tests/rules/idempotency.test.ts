@@ -67,6 +67,25 @@ describe('An idempotency key', () => {
     await call(db, alice, 'create_booking', wish(scene, 'a'));
   });
 
+  rule('makes one blackout, which is over when it is lifted once', async (scene) => {
+    const { db, world } = scene;
+    const [starts_at, ends_at] = range('10:00', '12:00');
+    const closure = {
+      organization_id: world.organizationId,
+      resource_id: world.leftRoom,
+      starts_at,
+      ends_at,
+      reason: 'Burst pipe',
+      idempotency_key: 'b',
+    };
+    const made = await call<Row>(db, world.manager, 'create_blackout', closure);
+    expect(await call(db, world.manager, 'create_blackout', closure)).toEqual(made);
+    await refused(db, 'RSARG', world.manager, 'create_blackout', { ...closure, reason: 'Flood' });
+    expect(await count(scene, 'blackouts')).toBe(1);
+    await call(db, world.manager, 'lift_blackout', { blackout_id: made.id });
+    await book(db, await createUser(db, 'Alice'), world.left, range('10:00', '12:00'));
+  });
+
   rule('works for waiting and for managers’ bookings as well', async (scene) => {
     const { db, world } = scene;
     const [alice, bea] = await createUsers(db, 'Alice', 'Bea');
