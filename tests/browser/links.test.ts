@@ -297,7 +297,11 @@ describe('The other pages', () => {
   test('are as well made with words that do not break', async () => {
     const long = 'Donaudampfschifffahrtsgesellschaftskapitaen'.repeat(3);
     const scene = await setScene(links, 'approve', {
-      organization: { name: long, address: long, support_email: `${long.slice(0, 60)}@${long.slice(0, 60)}.org` },
+      organization: {
+        name: long,
+        address: long,
+        support_email: `${long.slice(0, 60)}@${long.slice(0, 60)}.org`,
+      },
     });
     await links.change((db) =>
       db.query('update app_public.bookings set purpose = $2 where id = $1', [
