@@ -32,6 +32,9 @@ create type app_private.link_action as enum ('confirm', 'cancel', 'claim', 'decl
 create type app_private.next_deadline as (action app_private.deadline_action, due_at timestamp with time zone);
 comment on type app_private.next_deadline is 'What time will do next to a subject, and when.';
 
+create type app_private.rooms_to_lock as (resources uuid[], overdue uuid[]);
+comment on type app_private.rooms_to_lock is 'What to lock, and which holds on it are overdue.';
+
 create type app_private.session as (outcome text, user_id uuid, session_id uuid);
 comment on type app_private.session is 'ok; again: use the successor instead; over: sign in again. Outcomes are returned, not raised, where an error would roll back what was found out.';
 
@@ -452,7 +455,7 @@ alter table app_public.bookings enable row level security;
 alter table app_public.bookings force row level security;
 CREATE INDEX bookings_created_by_idx ON app_public.bookings USING btree (created_by);
 CREATE INDEX bookings_customer_id_idx ON app_public.bookings USING btree (customer_id, starts_at);
-CREATE INDEX bookings_hold_expires_at_idx ON app_public.bookings USING btree (hold_expires_at) WHERE (status = 'held'::app_public.booking_status);
+CREATE INDEX bookings_holds_idx ON app_public.bookings USING btree (offering_id) WHERE (hold_expires_at IS NOT NULL);
 CREATE INDEX bookings_live_organization_idx ON app_public.bookings USING btree (organization_id, starts_at) WHERE (ended_at IS NULL);
 CREATE INDEX bookings_offering_id_idx ON app_public.bookings USING btree (offering_id, starts_at);
 CREATE INDEX bookings_override_by_idx ON app_public.bookings USING btree (override_by) WHERE (override_by IS NOT NULL);
@@ -3141,6 +3144,30 @@ end
 $function$;
 comment on function app_private.find_offering(uuid) is 'An offering that can be booked. Errors: RSNTF.';
 
+CREATE OR REPLACE FUNCTION app_private.find_rooms_to_lock(offering_ids uuid[])
+ RETURNS app_private.rooms_to_lock
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_offerings uuid[] := app_private.offerings_sharing(offering_ids);
+  v_held uuid[];
+  v_rooms app_private.rooms_to_lock;
+begin
+  loop
+    v_rooms.resources := app_private.resources_of_all(v_offerings);
+    v_rooms.overdue := app_private.overdue_holds(v_rooms.resources);
+    exit when v_rooms.overdue = '{}';
+    v_held := app_private.offerings_sharing(array(
+      select distinct b.offering_id from app_public.bookings b where b.id = any (v_rooms.overdue)));
+    exit when v_held <@ v_offerings;
+    v_offerings := v_offerings || v_held;
+  end loop;
+  return v_rooms;
+end
+$function$;
+comment on function app_private.find_rooms_to_lock(uuid[]) is 'The resources to lock before touching the room of these offerings, and the holds on them that are overdue.';
+
 CREATE OR REPLACE FUNCTION app_private.finish_sign_in(user_id uuid, password_hash text, token_hash bytea)
  RETURNS app_private.session
  LANGUAGE plpgsql
@@ -4274,19 +4301,16 @@ CREATE OR REPLACE FUNCTION app_private.lock_room(offering_ids uuid[])
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_sharing uuid[];
-  v_overdue uuid[];
-  v_resources uuid[];
+  v_before app_private.rooms_to_lock;
+  v_rooms app_private.rooms_to_lock;
   v_hold uuid;
 begin
   for v_attempt in 1..10 loop
-    v_sharing := app_private.offerings_sharing(offering_ids);
-    v_resources := app_private.resources_to_lock(v_sharing, app_private.overdue_holds(v_sharing));
+    v_before := app_private.find_rooms_to_lock(offering_ids);
     begin
-      perform from app_public.resources r where r.id = any (v_resources) order by r.id for no key update;
-      v_sharing := app_private.offerings_sharing(offering_ids);
-      v_overdue := app_private.overdue_holds(v_sharing);
-      exit when app_private.resources_to_lock(v_sharing, v_overdue) <@ v_resources;
+      perform from app_public.resources r where r.id = any (v_before.resources) order by r.id for no key update;
+      v_rooms := app_private.find_rooms_to_lock(offering_ids);
+      exit when v_rooms.resources <@ v_before.resources;
       -- They changed meanwhile. More locks now might be out of order, so these are given up first.
       raise sqlstate 'RSAGN';
     exception
@@ -4298,12 +4322,8 @@ begin
   end loop;
 
   -- What is due is due, worker or no worker.
-  foreach v_hold in array v_overdue loop
-    perform app_private.expire_hold(v_hold)
-    from app_private.occupancies o
-    where o.booking_id = v_hold and o.resource_id in (
-      select x.resource_id from app_public.offering_resources x where x.offering_id = any (offering_ids))
-    limit 1;
+  foreach v_hold in array v_rooms.overdue loop
+    perform app_private.expire_hold(v_hold);
   end loop;
 end
 $function$;
@@ -5035,16 +5055,19 @@ end
 $function$;
 comment on function app_private.organizations_add_default_policy() is 'An organisation made by hand begins with a default policy.';
 
-CREATE OR REPLACE FUNCTION app_private.overdue_holds(offering_ids uuid[])
+CREATE OR REPLACE FUNCTION app_private.overdue_holds(resource_ids uuid[])
  RETURNS uuid[]
  LANGUAGE sql
  STABLE
 AS $function$
   select coalesce(array_agg(b.id order by b.hold_expires_at, b.id), '{}')
-  from app_public.bookings b
-  where b.status = 'held' and b.hold_expires_at <= (select app_private.clock()) and offering_ids @> array[b.offering_id]
+  from (
+    select distinct x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids)
+  ) f
+  join app_public.bookings b on b.offering_id = f.offering_id
+  where b.hold_expires_at is not null and b.hold_expires_at <= (select app_private.clock())
 $function$;
-comment on function app_private.overdue_holds(uuid[]) is 'The holds of these offerings that have had their time; usually none.';
+comment on function app_private.overdue_holds(uuid[]) is 'The holds on these resources that have had their time; usually none.';
 
 CREATE OR REPLACE FUNCTION app_private.owe_account_mail(user_id uuid, kind text, organization_id uuid)
  RETURNS uuid
@@ -5721,24 +5744,15 @@ AS $function$
 $function$;
 comment on function app_private.resources_of(uuid) is 'The resources of an offering, in lock order.';
 
-CREATE OR REPLACE FUNCTION app_private.resources_to_lock(sharing uuid[], overdue uuid[])
+CREATE OR REPLACE FUNCTION app_private.resources_of_all(offering_ids uuid[])
  RETURNS uuid[]
- LANGUAGE plpgsql
+ LANGUAGE sql
  STABLE
 AS $function$
-declare
-  v_offerings uuid[] := sharing;
-begin
-  if overdue <> '{}' then
-    v_offerings := v_offerings || app_private.offerings_sharing(array(
-      select b.offering_id from app_public.bookings b where b.id = any (overdue)));
-  end if;
-  return (
-    select coalesce(array_agg(distinct x.resource_id), '{}')
-    from app_public.offering_resources x where x.offering_id = any (v_offerings));
-end
+  select coalesce(array_agg(distinct x.resource_id), '{}')
+  from app_public.offering_resources x where x.offering_id = any (offering_ids)
 $function$;
-comment on function app_private.resources_to_lock(uuid[],uuid[]) is 'The resources to lock before touching the room that offerings share, and before settling the holds on it that are overdue.';
+comment on function app_private.resources_of_all(uuid[]) is 'Every resource that one of these offerings uses.';
 
 CREATE OR REPLACE FUNCTION app_private.rotate_session(token_hash bytea, successor_hash bytea)
  RETURNS app_private.session

@@ -70,8 +70,8 @@ async function noLockOrder(db: TestDatabase): Promise<void> {
   await without(
     db,
     'app_private.lock_room(uuid[])',
-    /perform from app_public\.resources r where r\.id = any \(v_resources\) order by r\.id for no key update;/,
-    `for v_hold in select r.id from unnest(v_resources) r (id) order by random() loop
+    /perform from app_public\.resources r where r\.id = any \(v_before\.resources\) order by r\.id for no key update;/,
+    `for v_hold in select r.id from unnest(v_before.resources) r (id) order by random() loop
        perform from app_public.resources r where r.id = v_hold for no key update;
        perform pg_sleep(0.005);
      end loop;`,
@@ -84,7 +84,7 @@ async function noLockNorSettling(db: TestDatabase): Promise<void> {
   await without(
     db,
     'app_private.lock_room(uuid[])',
-    /foreach v_hold in array v_overdue loop[\s\S]*?end loop;/,
+    /foreach v_hold in array v_rooms\.overdue loop[\s\S]*?end loop;/,
   );
 }
 

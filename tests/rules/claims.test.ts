@@ -237,6 +237,28 @@ describe('What is due is due, worker or no worker', () => {
     await book(db, holder, world.hall, TIME);
   });
 
+  rule('an overdue hold on one half keeps nobody from the hall', async ({ db, world }) => {
+    const people = await createUsers(db, 'Ann', 'Bea', 'Cem', 'Dan', 'Eve');
+    const [ann, bea, cem, dan, eve] = people;
+    const left = await book(db, ann, world.left, TIME);
+    const right = await book(db, bea, world.right, TIME);
+    const first = await join(db, cem, world.right, TIME);
+    const hall = await join(db, dan, world.hall, TIME);
+    await db.setClock(at('08:01'));
+    const half = await join(db, eve, world.left, TIME);
+    await cancel(db, bea, right.id);
+    await deliverMail(db);
+    expect(await statusOf(db, first.id, hall.id)).toEqual(['offered', 'waiting']);
+    // Nobody has settled it when the other half is freed: who waits for both was there first.
+    await db.setClock(at('08:17'));
+    await cancel(db, ann, left.id);
+    expect(await statusOf(db, first.id, hall.id, half.id)).toEqual([
+      'expired',
+      'offered',
+      'waiting',
+    ]);
+  });
+
   rule('a hold that is not due is not settled', async (scene) => {
     const { db, world } = scene;
     const { holder, first } = await offerBea(scene);

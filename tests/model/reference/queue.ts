@@ -10,6 +10,7 @@ import {
   item,
   MAX_HOLD_SHARE,
   MAX_PLANNED_OFFERS,
+  OFFERINGS,
   OFFSETS,
   type Offering,
   occupies,
@@ -198,9 +199,11 @@ export function expireHold(s: State, hold: Booking): void {
   }
 }
 
-/** "What is due is due, worker or no worker" (DESIGN §4.7). */
+/** "What is due is due, worker or no worker" (DESIGN §4.7): in these rooms, and in those locked with them. */
 export function settle(s: State, offerings: readonly Offering[]): void {
-  const where = offerings.flatMap(rooms);
+  const where = OFFERINGS.filter((locked) =>
+    offerings.some((own) => share(rooms(own), rooms(locked))),
+  ).flatMap(rooms);
   const overdue = s.bookings.filter(
     (b) => b.status === 'held' && (b.holdExpires ?? 0) <= s.now && share(rooms(b.offering), where),
   );
