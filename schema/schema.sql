@@ -929,6 +929,8 @@ alter table app_public.organizations force row level security;
 CREATE TRIGGER organizations_add_default_policy AFTER INSERT ON app_public.organizations FOR EACH ROW WHEN (CURRENT_USER <> 'reslot_owner'::name) EXECUTE FUNCTION app_private.organizations_add_default_policy();
 CREATE TRIGGER organizations_audit AFTER INSERT OR DELETE ON app_public.organizations FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id');
 CREATE TRIGGER organizations_audit_update AFTER UPDATE ON app_public.organizations FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id');
+CREATE TRIGGER organizations_hand_on AFTER UPDATE OF archived_at ON app_public.organizations FOR EACH ROW WHEN (old.archived_at IS NOT NULL AND new.archived_at IS NULL) EXECUTE FUNCTION app_private.hand_on_what_came_back();
+CREATE TRIGGER organizations_take_back AFTER UPDATE OF archived_at ON app_public.organizations FOR EACH ROW WHEN (old.archived_at IS NULL AND new.archived_at IS NOT NULL) EXECUTE FUNCTION app_private.take_back_what_went();
 create policy admin_all on app_public.organizations as permissive for all to reslot_admin using (true) with check (true);
 create policy owner_all on app_public.organizations as permissive for all to reslot_owner using (true) with check (true);
 create policy read_known on app_public.organizations as permissive for select to reslot_user using (((id IN ( SELECT app_private.member_organization_ids() AS member_organization_ids)) OR (id IN ( SELECT app_private.own_organization_ids() AS own_organization_ids))));
@@ -1151,8 +1153,6 @@ grant insert, update (name) on app_public.resources to reslot_admin;
 grant insert, update (name) on app_public.resources to reslot_user;
 grant insert (time_zone) on app_public.resources to reslot_admin;
 grant insert (time_zone) on app_public.resources to reslot_user;
-grant update (archived_at) on app_public.resources to reslot_admin;
-grant update (archived_at) on app_public.resources to reslot_user;
 comment on table app_public.resources is 'What can be in one place only: a room, a provider, a guide, a vehicle. Its row is the lock on its room.';
 comment on column app_public.resources.archived_at is 'When it was put away, if it was; resources are never deleted.';
 comment on column app_public.resources.created_at is 'When it was created.';
@@ -1418,18 +1418,17 @@ UNION ALL
 comment on view app_private.i3_offers is 'I3: at most one live offer per entry, one hold per live offer, one offer per customer and resource.';
 
 create view app_private.i4_free_while_waited_for with (security_invoker=true) as
- SELECT e.id AS subject_id,
+ SELECT id AS subject_id,
     'room is free while somebody waits for it'::text AS problem
-   FROM (app_public.waitlist_entries e
-     JOIN app_public.offerings f ON (((f.id = e.offering_id) AND (f.archived_at IS NULL))))
-  WHERE ((e.status = 'waiting'::app_public.waitlist_status) AND (e.stuck_at IS NULL) AND (e.passed_at IS NULL) AND (e.last_call_at > ( SELECT app_private.clock() AS clock)) AND app_private.is_free(e.offering_id, e.room) AND (NOT (EXISTS ( SELECT
+   FROM app_public.waitlist_entries e
+  WHERE ((status = 'waiting'::app_public.waitlist_status) AND (stuck_at IS NULL) AND (passed_at IS NULL) AND (last_call_at > ( SELECT app_private.clock() AS clock)) AND app_private.is_free(offering_id, room) AND (NOT (EXISTS ( SELECT
            FROM ((app_public.waitlist_entries other
              JOIN app_public.offering_resources y ON ((y.offering_id = other.offering_id)))
              JOIN app_public.offering_resources x ON ((x.resource_id = y.resource_id)))
           WHERE ((other.customer_id = e.customer_id) AND (other.status = 'offered'::app_public.waitlist_status) AND (x.offering_id = e.offering_id))))) AND (NOT (EXISTS ( SELECT
            FROM (app_private.blackout_sweeps s
              JOIN app_public.offering_resources x ON ((x.resource_id = s.resource_id)))
-          WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND app_private.is_open(e.offering_id, e.starts_at, e.ends_at));
+          WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND app_private.is_open(offering_id, starts_at, ends_at));
 comment on view app_private.i4_free_while_waited_for is 'I4: before the last call, no room is free while an eligible person waits for it.';
 
 create view app_private.i5_out_of_turn with (security_invoker=true) as
@@ -2331,7 +2330,6 @@ AS $function$
 declare
   v_length interval := app_private.elapsed(lower(during), upper(during));
   v_lead interval := app_private.elapsed(now_at, lower(during));
-  v_reason text;
 begin
   if lower(during) <= now_at then
     perform app_private.fail('RSTIM', 'This time has already begun.');
@@ -2344,12 +2342,9 @@ begin
   elsif heeds_limits and v_lead < policy.booking_cutoff then
     perform app_private.fail('RSTIM', 'It is too late to book this time.');
   end if;
-  select k.reason into v_reason from app_private.blackouts_over(offering_id, lower(during), upper(during)) k
-  order by k.starts_at limit 1;
-  if found then
-    perform app_private.fail('RSBLK', format('This time cannot be booked: %s', v_reason));
-  elsif not app_private.is_open(offering_id, lower(during), upper(during)) then
-    perform app_private.fail('RSTIM', 'This is outside the opening hours.');
+  perform app_private.refuse_if_blacked_out(offering_id, lower(during), upper(during));
+  if not app_private.is_open(offering_id, lower(during), upper(during)) then
+    perform app_private.fail('RSTIM', 'This is outside the opening hours, or not offered any more.');
   end if;
 end
 $function$;
@@ -2474,6 +2469,8 @@ declare
   v_terms app_private.booking_terms := app_private.terms_of(policy, entry.starts_at, now_at, policy.requires_approval);
   v_booking app_public.bookings;
 begin
+  -- One of the whole organisation takes its offers back a little later, room by room.
+  perform app_private.refuse_if_blacked_out(entry.offering_id, entry.starts_at, entry.ends_at);
   update app_public.bookings b
   set status = v_terms.status, hold_expires_at = null, unclaimed = false, made_at = now_at, request_expires_at = v_terms.request_expires_at,
       confirm_by = v_terms.confirm_by, attendance_confirmed_at = v_terms.attendance_confirmed_at,
@@ -2486,7 +2483,7 @@ begin
   return v_booking;
 end
 $function$;
-comment on function app_private.claim_hold(app_public.waitlist_entries,app_public.policy_versions,timestamp with time zone) is 'Turns a hold into a booking, if its deadline has not passed. Errors: RSEXP.';
+comment on function app_private.claim_hold(app_public.waitlist_entries,app_public.policy_versions,timestamp with time zone) is 'Turns a hold into a booking, if its deadline has not passed. Errors: RSEXP, RSBLK.';
 
 CREATE OR REPLACE FUNCTION app_private.claim_in_last_call(entry app_public.waitlist_entries, policy app_public.policy_versions, now_at timestamp with time zone)
  RETURNS app_public.bookings
@@ -3438,20 +3435,16 @@ CREATE OR REPLACE FUNCTION app_private.hand_on_what_came_back()
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_resources uuid[];
+  v_offerings uuid[] := app_private.offerings_within(tg_table_name, new.id);
 begin
-  if tg_table_name = 'resources' then
-    perform app_private.lock_resource(new.id);
-    v_resources := array[new.id];
-  else
-    perform app_private.lock_room(array[new.id]);
-    v_resources := app_private.resources_of(new.id);
-  end if;
-  perform app_private.hand_on(v_resources, tstzrange(app_private.clock(), null));
+  perform app_private.lock_room(v_offerings);
+  perform app_private.hand_on(
+    case tg_table_name when 'resources' then array[new.id] else app_private.resources_of_all(v_offerings) end,
+    tstzrange(app_private.clock(), null));
   return null;
 end
 $function$;
-comment on function app_private.hand_on_what_came_back() is 'Hands on the room of an offering or a resource that is no longer archived.';
+comment on function app_private.hand_on_what_came_back() is 'Hands on the room of an organisation, an offering or a resource that is no longer archived.';
 
 CREATE OR REPLACE FUNCTION app_private.has_booking_there(customer_id uuid, offering_id uuid, during tstzrange)
  RETURNS boolean
@@ -4742,7 +4735,6 @@ AS $function$
   from (
     select e as entry
     from app_public.waitlist_entries e
-    join app_public.offerings f on f.id = e.offering_id and f.archived_at is null
     where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
@@ -4984,6 +4976,20 @@ AS $function$
 $function$;
 comment on function app_private.offerings_sharing(uuid[]) is 'These offerings and all that use one of their resources.';
 
+CREATE OR REPLACE FUNCTION app_private.offerings_within(table_name text, id uuid)
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(array_agg(f.id), '{}') from app_public.offerings f
+  where case table_name
+    when 'organizations' then f.organization_id = offerings_within.id
+    when 'resources' then exists (
+      select from app_public.offering_resources x where x.offering_id = f.id and x.resource_id = offerings_within.id)
+    else f.id = offerings_within.id end
+$function$;
+comment on function app_private.offerings_within(text,uuid) is 'The offerings of an organisation, those that use a resource, or the offering itself.';
+
 CREATE OR REPLACE FUNCTION app_private.open_ranges(offering_id uuid, since timestamp with time zone, until timestamp with time zone)
  RETURNS tstzmultirange
  LANGUAGE sql
@@ -4993,10 +4999,12 @@ AS $function$
          - coalesce((
            select range_agg(tstzrange(k.starts_at, k.ends_at))
            from app_private.blackouts_over(open_ranges.offering_id, since, until) k), '{}')
-  from app_public.offering_resources x
-  where x.offering_id = open_ranges.offering_id
+  from app_public.offerings f
+  join app_public.organizations g on g.id = f.organization_id and g.archived_at is null
+  join app_public.offering_resources x on x.offering_id = f.id
+  where f.id = open_ranges.offering_id and f.archived_at is null
 $function$;
-comment on function app_private.open_ranges(uuid,timestamp with time zone,timestamp with time zone) is 'When all resources of an offering are open and nothing is blacked out.';
+comment on function app_private.open_ranges(uuid,timestamp with time zone,timestamp with time zone) is 'When all resources of an offering are open and nothing is blacked out; never, once anything of it is archived.';
 
 CREATE OR REPLACE FUNCTION app_private.open_session(user_id uuid, token_hash bytea)
  RETURNS app_private.session
@@ -5475,6 +5483,23 @@ begin
 end
 $function$;
 comment on function app_private.refuse_blackout(app_public.blackouts) is 'Refuses a blackout over bookings, with their list. Errors: RSBLK.';
+
+CREATE OR REPLACE FUNCTION app_private.refuse_if_blacked_out(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_reason text;
+begin
+  select k.reason into v_reason from app_private.blackouts_over(offering_id, starts_at, ends_at) k
+  order by k.starts_at limit 1;
+  if found then
+    perform app_private.fail('RSBLK', format('This time cannot be booked: %s', v_reason));
+  end if;
+end
+$function$;
+comment on function app_private.refuse_if_blacked_out(uuid,timestamp with time zone,timestamp with time zone) is 'Refuses a range that a blackout touches, with its reason. Errors: RSBLK.';
 
 CREATE OR REPLACE FUNCTION app_private.refuse_if_needed(user_id uuid)
  RETURNS void
@@ -6183,20 +6208,17 @@ CREATE OR REPLACE FUNCTION app_private.take_back_what_went()
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_offerings uuid[] := case tg_table_name
-    when 'resources' then array(
-      select x.offering_id from app_public.offering_resources x where x.resource_id = new.id)
-    else array[new.id] end;
+  v_offerings uuid[] := app_private.offerings_within(tg_table_name, new.id);
 begin
   perform app_private.lock_room(v_offerings);
   -- Bookings were promised and stay; what is only offered is not given any more.
   perform app_private.end_offer(e.id, 'waiting', 'This is not offered any more.')
   from app_public.waitlist_entries e
-  where e.status = 'offered' and e.offering_id = any (v_offerings);
+  where e.hold_id is not null and e.offering_id = any (v_offerings);
   return null;
 end
 $function$;
-comment on function app_private.take_back_what_went() is 'Ends the live offers of an offering or a resource that was archived; the entries keep their places.';
+comment on function app_private.take_back_what_went() is 'Ends the live offers of an organisation, an offering or a resource that was archived; the entries keep their places.';
 
 CREATE OR REPLACE FUNCTION app_private.take_room(booking app_public.bookings)
  RETURNS void
@@ -6479,6 +6501,31 @@ $function$;
 grant execute on function app_public.approve_booking(uuid,text) to reslot_admin;
 grant execute on function app_public.approve_booking(uuid,text) to reslot_user;
 comment on function app_public.approve_booking(uuid,text) is 'For managers: agrees to a pending booking. Approving again returns the same booking. Errors: RSNTF, RSSTA not pending, RSEXP too late, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.archive_resource(resource_id uuid, archived boolean DEFAULT true)
+ RETURNS app_public.resources
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_resource app_public.resources;
+begin
+  select * into v_resource from app_public.resources r where r.id = archive_resource.resource_id;
+  if v_resource.id is null or not app_private.is_manager_in(v_resource.organization_id) then
+    perform app_private.fail('RSNTF', 'There is no such resource.');
+  end if;
+  perform app_private.lock_resource(v_resource.id);
+  update app_public.resources r
+  set archived_at = case when coalesce(archived, true) then coalesce(r.archived_at, app_private.clock()) end
+  where r.id = v_resource.id
+  returning * into v_resource;
+  return v_resource;
+end
+$function$;
+grant execute on function app_public.archive_resource(uuid,boolean) to reslot_admin;
+grant execute on function app_public.archive_resource(uuid,boolean) to reslot_user;
+comment on function app_public.archive_resource(uuid,boolean) is 'For managers: puts a resource away, or with `archived` false takes it back into use. Put away it is closed: bookings stay, offers are taken back, and who waits keeps the place; taken back, its time goes to the people waiting. Again: the same. Errors: RSNTF.';
 
 CREATE OR REPLACE FUNCTION app_public.audit_log_address(entry app_public.audit_log)
  RETURNS inet

@@ -33,7 +33,7 @@ export const ERRORS = {
   RSTIM: {
     sentence: 'This time cannot be booked.',
     meaning:
-      'The time is past, outside opening hours, too near, too far, too short, too long, or does not exist (clocks going forward).',
+      'The time is past, outside opening hours, too near, too far, too short, too long, or does not exist (clocks going forward); or what it is for is not offered any more.',
   },
   RSBLK: {
     sentence: 'Nothing can be booked at this time.',

@@ -22,7 +22,7 @@ const CONFIGURATION = {
       'address, front_end_url, locale, logo_url, name, support_email, support_phone, time_zone',
   },
   policies: { insert: 'name, organization_id', update: 'archived_at, name' },
-  resources: { insert: 'name, organization_id, time_zone', update: 'archived_at, name' },
+  resources: { insert: 'name, organization_id, time_zone', update: 'name' },
 };
 
 test('users write named columns of configuration, and nothing else anywhere', () =>

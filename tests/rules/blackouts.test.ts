@@ -252,6 +252,18 @@ describe('A blackout of the whole organisation', () => {
     expect(await told(db, world.manager)).toEqual(['blackout_conflict']);
   });
 
+  rule('is in force before its jobs: an offer in it cannot be claimed any more', async (scene) => {
+    const { db, world } = scene;
+    const [alice, bea] = await createUsers(db, 'Alice', 'Bea');
+    const made = await book(db, alice, world.left, range('10:00', '12:00'));
+    const waits = await join(db, bea, world.left, range('10:00', '12:00'));
+    await cancel(db, alice, made.id);
+    await create(scene, blackout(scene, {}));
+    await refused(db, 'RSBLK', bea, 'claim_slot', { entry_id: waits.id });
+    await runDueDeadlines(db);
+    expect(await statusOf(db, waits.id)).toEqual(['waiting']);
+  });
+
   rule('takes back the offers in it', async (scene) => {
     const { db, world } = scene;
     const [alice, bea] = await createUsers(db, 'Alice', 'Bea');

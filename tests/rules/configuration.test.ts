@@ -132,33 +132,6 @@ describe('The resources of an offering', () => {
   });
 });
 
-describe('What was archived and comes back', () => {
-  rule('is first for those who wait: an offering, and a resource', async (scene) => {
-    const { db, world } = scene;
-    for (const [table, id] of [
-      ['offerings', world.left],
-      ['resources', world.leftRoom],
-    ] as const) {
-      const [alice, bea] = await createUsers(db, 'Alice', 'Bea');
-      const made = await book(db, alice, world.left, range('10:00', '12:00'));
-      const waits = await join(db, bea, world.left, range('10:00', '12:00'));
-      const archive = (archived_at: string | null) =>
-        db.as({ role: 'reslot_user', userId: world.owner }, () =>
-          db.query(`update app_public.${table} set archived_at = $2 where id = $1`, [
-            id,
-            archived_at,
-          ]),
-        );
-      await archive(at('08:00'));
-      await cancel(db, alice, made.id);
-      expect(await statusOf(db, waits.id)).toEqual(['waiting']);
-      await archive(null);
-      expect(await statusOf(db, waits.id)).toEqual(['offered']);
-      await call(db, bea, 'leave_waitlist', { entry_id: waits.id });
-    }
-  });
-});
-
 describe('A policy', () => {
   rule('is never changed, only revised; what was booked keeps its version', async (scene) => {
     const { db, world } = scene;

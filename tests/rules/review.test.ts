@@ -221,27 +221,6 @@ describe('An exemption from release', () => {
   );
 });
 
-describe('What is archived', () => {
-  for (const table of ['offerings', 'resources']) {
-    rule(`is not offered any more: ${table}`, async ({ db, world }) => {
-      const [alice, bea] = await createUsers(db, 'Alice', 'Bea');
-      const taken = await book(db, alice, world.left, range('18:00', '20:00', 3));
-      const waits = await join(db, bea, world.left, range('18:00', '20:00', 3));
-      await call(db, alice, 'cancel_booking', { booking_id: taken.id });
-      expect(await statusOf(db, waits.id)).toEqual(['offered']);
-      const id = table === 'offerings' ? world.left : world.leftRoom;
-      await db.query(
-        `update app_public.${table} set archived_at = app_private.clock() where id = $1`,
-        [id],
-      );
-      expect(await statusOf(db, waits.id)).toEqual(['waiting']);
-      expect(await told(db, bea)).not.toContain('offer_expired');
-      await db.query(`update app_public.${table} set archived_at = null where id = $1`, [id]);
-      expect(await statusOf(db, waits.id)).toEqual(['offered']);
-    });
-  }
-});
-
 describe('An account that takes over a guest', () => {
   rule('keeps one offer for a room, and waits on for the other', async ({ db, world }) => {
     const [holder, bea, guest] = await createUsers(db, 'Holder', 'Bea', 'Guest');

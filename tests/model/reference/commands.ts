@@ -337,6 +337,7 @@ function answer(s: State, what: 'leave' | 'claim' | 'decline', by: Actor, entry:
 
 function claimHold(s: State, entry: Entry): void {
   const booking = item(s.bookings, entry.hold);
+  if (!isOpen(s, entry.offering, entry)) throw new Refusal('RSBLK');
   setTerms(s, booking, s.policy.requiresApproval);
   claimed(s, entry, booking);
 }
