@@ -1631,10 +1631,22 @@ declare
 begin
   select u.email_normalised into v_email from app_public.users u
   where u.id = adopt_customers.user_id and u.email_verified_at is not null;
+  -- Usually there is nobody to take over, and then a session that is renewed waits for no room.
+  if not exists (
+    select from app_public.customers c
+    where c.email_normalised = v_email and c.user_id is null and c.erased_at is null
+  ) then
+    return;
+  end if;
   perform from app_public.customers c
   where c.user_id = adopt_customers.user_id
      or (c.email_normalised = v_email and c.user_id is null and c.erased_at is null)
   order by c.id for no key update;
+  -- The rooms of all organisations at once, in one order: whoever erases an account locks them so as well.
+  perform app_private.lock_room(app_private.live_offerings_of(array(
+    select c.id from app_public.customers c
+    where c.user_id = adopt_customers.user_id
+       or (c.email_normalised = v_email and c.user_id is null and c.erased_at is null))));
   for v_found in
     select g.organization_id, g.ids, coalesce(own.id, g.ids[1]) as into_id
     from (
@@ -3272,7 +3284,9 @@ begin
   elsif v_note.kind = 'booking_reminder' then
     perform app_private.note_reminder_sent(v_note.booking_id);
   end if;
-  update app_public.deliveries d set followed_up_at = app_private.clock() where d.id = v_delivery.id;
+  -- Whoever had it tried again meanwhile begins anew: the next acceptance has consequences of its own.
+  update app_public.deliveries d set followed_up_at = app_private.clock()
+  where d.id = v_delivery.id and d.status = v_delivery.status and d.attempts = v_delivery.attempts;
 end
 $function$;
 grant execute on function app_private.follow_up_delivery(uuid) to reslot_worker;
@@ -3413,7 +3427,9 @@ begin
     begin
       perform app_private.make_offer(v_entry, resource_ids, during);
     exception
-      when lock_not_available or deadlock_detected or serialization_failure then
+      when lock_not_available or deadlock_detected or serialization_failure or insufficient_resources
+        or system_error then
+        -- None of these is the fault of the entry.
         raise;
       when others then
         -- One bad entry must not cancel somebody else's cancellation.
@@ -6675,12 +6691,16 @@ AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
 begin
-  if app_private.is_customer(v_booking.customer_id) and v_booking.status <> 'held' then
-    return app_private.end_booking_by_customer(booking_id, reason);
-  elsif app_private.is_manager_of(v_booking.offering_id) and v_booking.status <> 'held' then
-    return app_private.end_booking_by_manager(booking_id, reason);
+  if v_booking.status = 'held'
+     or not (app_private.is_customer(v_booking.customer_id) or app_private.is_manager_of(v_booking.offering_id)) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
-  perform app_private.fail('RSNTF', 'There is no such booking.');
+  -- A manager who has booked for themselves is the manager once it has begun.
+  if app_private.is_customer(v_booking.customer_id)
+     and not (v_booking.starts_at <= app_private.clock() and app_private.is_manager_of(v_booking.offering_id)) then
+    return app_private.end_booking_by_customer(booking_id, reason);
+  end if;
+  return app_private.end_booking_by_manager(booking_id, reason);
 end
 $function$;
 grant execute on function app_public.cancel_booking(uuid,text) to reslot_admin;

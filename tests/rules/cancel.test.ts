@@ -85,6 +85,18 @@ describe('A customer cancels', () => {
 });
 
 describe('A manager cancels', () => {
+  rule('later, also what they have booked for themselves', async ({ db, world }) => {
+    const made = await book(db, world.manager, world.left, range('09:00', '10:00', 0));
+    const early = await book(db, world.manager, world.right, range('09:00', '10:00', 0));
+    expect(await cancel(db, world.manager, early.id)).toMatchObject({ ended_reason: null });
+    await advanceTo(db, at('09:30'));
+    await refused(db, 'RSARG', world.manager, 'cancel_booking', { booking_id: made.id });
+    const args = { booking_id: made.id, reason: 'Left early' };
+    expect(await call(db, world.manager, 'cancel_booking', args)).toMatchObject({
+      status: 'cancelled',
+    });
+  });
+
   rule('with a reason, which the customer is told', async ({ db, world }) => {
     const [alice] = await createUsers(db, 'Alice');
     const made = await book(db, alice, world.left, range('10:00', '12:00'));

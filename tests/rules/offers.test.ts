@@ -18,6 +18,7 @@ import {
   createUsers,
   decline,
   leave,
+  refused,
   rule,
   type Scene,
   statusOf,
@@ -292,6 +293,28 @@ describe('One bad entry', () => {
     expect(stuck.stuck_reason).toContain('address');
     const lengths = await call(db, world.manager, 'waitlist_lengths', {});
     expect(lengths).toMatchObject({ waiting: 1, offered: 1, stuck: 1 });
+  });
+
+  rule('is not what a full disk makes of it: then nothing has changed', async (scene) => {
+    const { db, world } = scene;
+    const { holder, taken } = await takeLeft(scene);
+    const queue = await queueUp(scene, ['10:00', '14:00']);
+    await db.query('savepoint room');
+    await db.query(
+      `create function app_private.full_disk() returns trigger language plpgsql
+       as $$ begin raise disk_full; end $$`,
+    );
+    await db.query(
+      `create trigger full_disk before insert on app_public.bookings for each row
+       when (new.status = 'held') execute function app_private.full_disk()`,
+    );
+    await refused(db, '53100', holder, 'cancel_booking', { booking_id: taken.id });
+    expect(await statuses(db, queue)).toEqual(['waiting']);
+    expect(await entry(db, queue[0]?.id ?? '')).toMatchObject({ stuck_at: null });
+    await db.query('rollback to savepoint room');
+    await call(db, holder, 'cancel_booking', { booking_id: taken.id });
+    expect(await statuses(db, queue)).toEqual(['offered']);
+    expect(await told(db, world.manager)).toEqual([]);
   });
 
   rule('comes back into the queue when a manager has looked', async (scene) => {
