@@ -4122,10 +4122,11 @@ AS $function$
   select j.key from graphile_worker.jobs j
   where j.key = any (keys) and j.attempts < j.max_attempts
     and coalesce(j.locked_at > clock_timestamp() - interval '30 seconds', true)
+    and j.run_at < clock_timestamp() + interval '30 seconds'
 $function$;
 grant execute on function app_private.live_jobs(text[]) to reslot_owner;
 alter function app_private.live_jobs(text[]) owner to reslot_worker;
-comment on function app_private.live_jobs(text[]) is 'Which of these keys belong to a job that will still run.';
+comment on function app_private.live_jobs(text[]) is 'Which of these keys belong to a job that will soon run.';
 
 CREATE OR REPLACE FUNCTION app_private.live_offerings_of(customer_ids uuid[])
  RETURNS uuid[]
@@ -5460,13 +5461,18 @@ declare
 begin
   update app_public.deliveries d set status = 'queued', lease_until = null, next_attempt_at = v_now
   where d.id in (
-    select l.id from app_public.deliveries l where l.status = 'sending' and l.lease_until < v_now
+    select l.id from app_public.deliveries l
+    where l.status = 'sending' and (l.lease_until < v_now or l.lease_until > v_now + interval '1 minute')
     order by l.lease_until limit 1000 for update skip locked);
   get diagnostics v_leases = row_count;
+  update app_public.deliveries d set next_attempt_at = v_now
+  where d.id in (
+    select q.id from app_public.deliveries q where q.status = 'queued' and q.next_attempt_at > v_now + interval '10 minutes'
+    order by q.next_attempt_at limit 1000 for update skip locked);
 
   with queued as (
     select d.subject_id, 'deadline:' || d.subject_id as key from app_private.deadlines d
-    where d.queued_at < v_now - interval '5 seconds'
+    where d.queued_at < v_now - interval '5 seconds' or d.queued_at > v_now + interval '5 seconds'
     order by d.queued_at limit 5000
     for update skip locked
   )

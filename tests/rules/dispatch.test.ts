@@ -1,7 +1,16 @@
 /** Dispatch: what is due becomes jobs, and what was lost is found again. */
 import { describe, expect } from '@jest/globals';
 import type { TestDatabase } from '../support/database.ts';
-import { at, book, call, createUser, createWorld, join, range } from '../support/factories.ts';
+import {
+  at,
+  book,
+  call,
+  createUser,
+  createWorld,
+  deliverMail,
+  join,
+  range,
+} from '../support/factories.ts';
 import { cancel, rule } from './rule.ts';
 
 const dispatch = (db: TestDatabase, recover = false) =>
@@ -160,6 +169,57 @@ describe('What was lost', () => {
     await db.setClock(at('18:30', 2));
     expect(await db.value('select app_private.recover_lost_work()')).toBe(0);
     expect(await marked(db)).toBe(1);
+  });
+
+  rule('a job that failed and rests for hours: the deadline is queued again', async (scene) => {
+    const { db, world } = scene;
+    const alice = await createUser(db, 'Alice');
+    await book(db, alice, world.left, range('18:00', '20:00', 3));
+    await db.setClock(at('18:00', 2));
+    await dispatch(db);
+    const rest = (hours: number, attempts: number) =>
+      db.as({ role: 'reslot_worker' }, () =>
+        db.query(
+          `update graphile_worker._private_jobs
+           set attempts = $2, run_at = clock_timestamp() + $1 * interval '1 second'
+           where key like 'deadline:%'`,
+          [hours * 3600, attempts],
+        ),
+      );
+    await db.setClock(at('18:00:06', 2));
+    await rest(20 / 3600, 3);
+    expect(await db.value('select app_private.recover_lost_work()')).toBe(0);
+    await rest(6, 10);
+    await dispatch(db, true);
+    expect(await jobs(db, 'deadlines__carry_out')).toHaveLength(1);
+    const [again] = await db.as({ role: 'reslot_worker' }, () =>
+      db.rows(
+        `select attempts, run_at <= clock_timestamp() as due from graphile_worker.jobs
+         where key like 'deadline:%'`,
+      ),
+    );
+    expect(again).toEqual({ attempts: 0, due: true });
+  });
+
+  rule('nothing waits for the time that a wrong clock showed', async ({ db, world }) => {
+    const alice = await createUser(db, 'Alice');
+    await book(db, alice, world.left, range('18:00', '20:00', 3));
+    await deliverMail(db);
+    await db.setClock(at('18:00', 2));
+    await book(db, alice, world.right, range('18:00', '20:00', 5));
+    await db.query(`select * from app_private.lease_deliveries(1)`);
+    await book(db, alice, world.right, range('18:00', '20:00', 6));
+    await dispatch(db);
+    await emptyQueue(db);
+    // The clock was more than two days ahead, and is set right.
+    await db.setClock(at('08:00'));
+    await dispatch(db, true);
+    expect(await marked(db)).toBe(0);
+    expect(await jobs(db, 'deliveries__send')).toHaveLength(1);
+    expect((await deliverMail(db)).map(({ kind }) => kind)).toEqual([
+      'booking_received',
+      'booking_received',
+    ]);
   });
 
   rule('the lease of a dead worker: the mail is queued again', async ({ db, world }) => {
