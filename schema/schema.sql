@@ -316,11 +316,11 @@ CREATE INDEX audit_log_record_idx ON app_public.audit_log USING btree (record_id
 create policy admin_all on app_public.audit_log as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.audit_log as permissive for all to reslot_owner using (true) with check (true);
 create policy read_of_managed_organization on app_public.audit_log as permissive for select to reslot_user using ((organization_id = ANY (ARRAY( SELECT app_private.managed_organization_ids() AS managed_organization_ids))));
-create policy read_of_named_offering on app_public.audit_log as permissive for select to reslot_user using (((record_id = ANY (ARRAY( SELECT b.id
+create policy read_of_named_offering on app_public.audit_log as permissive for select to reslot_user using ((( SELECT (EXISTS ( SELECT app_private.named_offering_ids() AS named_offering_ids)) AS "exists") AND ((record_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))) OR ( SELECT true
    FROM app_public.bookings b
-  WHERE (b.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))))) OR (record_id = ANY (ARRAY( SELECT e.id
+  WHERE ((b.id = audit_log.record_id) AND (b.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))) OR ( SELECT true
    FROM app_public.waitlist_entries e
-  WHERE (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))))) OR (record_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))));
+  WHERE ((e.id = audit_log.record_id) AND (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))))));
 create policy read_own on app_public.audit_log as permissive for select to reslot_user using ((customer_id = ANY (ARRAY( SELECT app_private.own_customer_ids() AS own_customer_ids))));
 grant select on app_public.audit_log to reslot_admin;
 grant select on app_public.audit_log to reslot_user;
@@ -545,11 +545,13 @@ CREATE TRIGGER customers_audit_update AFTER UPDATE ON app_public.customers FOR E
 create policy admin_all on app_public.customers as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.customers as permissive for all to reslot_owner using (true) with check (true);
 create policy read_of_managed_organization on app_public.customers as permissive for select to reslot_user using ((organization_id = ANY (ARRAY( SELECT app_private.managed_organization_ids() AS managed_organization_ids))));
-create policy read_of_named_offering on app_public.customers as permissive for select to reslot_user using (((id = ANY (ARRAY( SELECT b.customer_id
+create policy read_of_named_offering on app_public.customers as permissive for select to reslot_user using ((( SELECT (EXISTS ( SELECT app_private.named_offering_ids() AS named_offering_ids)) AS "exists") AND (( SELECT true
    FROM app_public.bookings b
-  WHERE (b.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))))) OR (id = ANY (ARRAY( SELECT e.customer_id
+  WHERE ((b.customer_id = customers.id) AND (b.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))
+ LIMIT 1) OR ( SELECT true
    FROM app_public.waitlist_entries e
-  WHERE (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))))));
+  WHERE ((e.customer_id = customers.id) AND (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))
+ LIMIT 1))));
 create policy read_own on app_public.customers as permissive for select to reslot_user using ((user_id = ( SELECT app_private.current_user_id() AS current_user_id)));
 grant select on app_public.customers to reslot_admin;
 grant select on app_public.customers to reslot_user;
@@ -595,6 +597,7 @@ create table app_public.deliveries (
 );
 alter table app_public.deliveries enable row level security;
 alter table app_public.deliveries force row level security;
+CREATE INDEX deliveries_bounced_idx ON app_public.deliveries USING btree (organization_id, id) WHERE (bounced_at IS NOT NULL);
 CREATE INDEX deliveries_dead_idx ON app_public.deliveries USING btree (organization_id, id) WHERE (status = 'dead'::app_public.delivery_status);
 CREATE INDEX deliveries_due_idx ON app_public.deliveries USING btree (next_attempt_at) WHERE (status = 'queued'::app_public.delivery_status);
 CREATE INDEX deliveries_leased_idx ON app_public.deliveries USING btree (lease_until) WHERE (status = 'sending'::app_public.delivery_status);
@@ -603,21 +606,9 @@ CREATE INDEX deliveries_subject_idx ON app_public.deliveries USING btree (subjec
 CREATE INDEX deliveries_to_follow_up_idx ON app_public.deliveries USING btree (id) WHERE ((status = ANY (ARRAY['sent'::app_public.delivery_status, 'dead'::app_public.delivery_status])) AND (followed_up_at IS NULL));
 create policy admin_all on app_public.deliveries as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.deliveries as permissive for all to reslot_owner using (true) with check (true);
-create policy read_of_managed_organization on app_public.deliveries as permissive for select to reslot_user using (((organization_id = ANY (ARRAY( SELECT app_private.managed_organization_ids() AS managed_organization_ids))) AND (EXISTS ( SELECT
+create policy read_with_notification on app_public.deliveries as permissive for select to reslot_user using (( SELECT true
    FROM app_public.notifications n
-  WHERE (n.id = deliveries.notification_id)))));
-create policy read_of_named_offering on app_public.deliveries as permissive for select to reslot_user using (((subject_id = ANY (ARRAY( SELECT b.id
-   FROM app_public.bookings b
-  WHERE (b.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))
-UNION ALL
- SELECT e.id
-   FROM app_public.waitlist_entries e
-  WHERE (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))))) AND (EXISTS ( SELECT
-   FROM app_public.notifications n
-  WHERE (n.id = deliveries.notification_id)))));
-create policy read_own on app_public.deliveries as permissive for select to reslot_user using ((notification_id = ANY (ARRAY( SELECT n.id
-   FROM app_public.notifications n
-  WHERE ((n.user_id = ( SELECT app_private.current_user_id() AS current_user_id)) OR (n.customer_id = ANY (ARRAY( SELECT app_private.own_customer_ids() AS own_customer_ids))))))));
+  WHERE (n.id = deliveries.notification_id)));
 grant select on app_public.deliveries to reslot_admin;
 grant select (id) on app_public.deliveries to reslot_user;
 grant select (organization_id) on app_public.deliveries to reslot_user;
@@ -742,11 +733,11 @@ CREATE INDEX notifications_user_id_idx ON app_public.notifications USING btree (
 create policy admin_all on app_public.notifications as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.notifications as permissive for all to reslot_owner using (true) with check (true);
 create policy read_of_managed_organization on app_public.notifications as permissive for select to reslot_user using (((organization_id = ANY (ARRAY( SELECT app_private.managed_organization_ids() AS managed_organization_ids))) AND (customer_id IS NOT NULL) AND (num_nonnulls(booking_id, entry_id) > 0)));
-create policy read_of_named_offering on app_public.notifications as permissive for select to reslot_user using (((customer_id IS NOT NULL) AND ((booking_id = ANY (ARRAY( SELECT b.id
+create policy read_of_named_offering on app_public.notifications as permissive for select to reslot_user using ((( SELECT (EXISTS ( SELECT app_private.named_offering_ids() AS named_offering_ids)) AS "exists") AND (customer_id IS NOT NULL) AND (( SELECT true
    FROM app_public.bookings b
-  WHERE (b.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))))) OR (entry_id = ANY (ARRAY( SELECT e.id
+  WHERE ((b.id = notifications.booking_id) AND (b.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))) OR ( SELECT true
    FROM app_public.waitlist_entries e
-  WHERE (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids)))))))));
+  WHERE ((e.id = notifications.entry_id) AND (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))))));
 create policy read_own on app_public.notifications as permissive for select to reslot_user using (((user_id = ( SELECT app_private.current_user_id() AS current_user_id)) OR (customer_id = ANY (ARRAY( SELECT app_private.own_customer_ids() AS own_customer_ids)))));
 grant select on app_public.notifications to reslot_admin;
 grant select on app_public.notifications to reslot_user;
@@ -1253,12 +1244,13 @@ alter table app_public.waitlist_entries enable row level security;
 alter table app_public.waitlist_entries force row level security;
 CREATE INDEX waitlist_entries_booking_id_idx ON app_public.waitlist_entries USING btree (booking_id) WHERE (booking_id IS NOT NULL);
 CREATE INDEX waitlist_entries_customer_id_idx ON app_public.waitlist_entries USING btree (customer_id, starts_at);
+CREATE INDEX waitlist_entries_live_room_idx ON app_public.waitlist_entries USING gist (offering_id, room) WHERE (status = ANY (ARRAY['waiting'::app_public.waitlist_status, 'offered'::app_public.waitlist_status]));
+CREATE INDEX waitlist_entries_offered_idx ON app_public.waitlist_entries USING btree (customer_id) WHERE (hold_id IS NOT NULL);
+CREATE INDEX waitlist_entries_offering_id_idx ON app_public.waitlist_entries USING btree (offering_id, starts_at);
 CREATE UNIQUE INDEX waitlist_entries_one_live_per_range ON app_public.waitlist_entries USING btree (customer_id, offering_id, starts_at, ends_at) WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX waitlist_entries_one_offer_per_hold ON app_public.waitlist_entries USING btree (hold_id) WHERE (hold_id IS NOT NULL);
 CREATE INDEX waitlist_entries_organization_id_idx ON app_public.waitlist_entries USING btree (organization_id);
 CREATE INDEX waitlist_entries_policy_version_id_idx ON app_public.waitlist_entries USING btree (policy_version_id) WHERE (ended_at IS NULL);
-CREATE INDEX waitlist_entries_queue_idx ON app_public.waitlist_entries USING btree (offering_id, priority, joined_at, id) WHERE (status = 'waiting'::app_public.waitlist_status);
-CREATE INDEX waitlist_entries_waiting_room_idx ON app_public.waitlist_entries USING gist (offering_id, room) WHERE (status = 'waiting'::app_public.waitlist_status);
 CREATE TRIGGER waitlist_entries_audit AFTER INSERT OR DELETE ON app_public.waitlist_entries FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'note');
 CREATE TRIGGER waitlist_entries_audit_update AFTER UPDATE ON app_public.waitlist_entries FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'note');
 CREATE TRIGGER waitlist_entries_check_transition BEFORE UPDATE OF status ON app_public.waitlist_entries FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION app_private.waitlist_entries_check_transition();
@@ -2150,7 +2142,7 @@ CREATE OR REPLACE FUNCTION app_private.bookings_hit(blackout app_public.blackout
  STABLE
 AS $function$
   select b.* from app_public.bookings b
-  where b.offering_id in (select app_private.offerings_hit(blackout))
+  where b.organization_id = blackout.organization_id and b.offering_id in (select app_private.offerings_hit(blackout))
     and b.ended_at is null and b.starts_at < blackout.ends_at and b.ends_at > blackout.starts_at
   order by b.starts_at, b.id
 $function$;
@@ -4732,10 +4724,12 @@ AS $function$
   select d.* from app_public.deliveries d
   where d.status = 'queued' and d.next_attempt_at <= (select app_private.clock())
     -- First tries about one subject to one address go out in the order in which they were owed.
-    and not exists (
-      select from app_public.deliveries earlier
+    -- (Not as `exists`, which may be planned as one look at all deliveries there are.)
+    and (
+      select earlier.id from app_public.deliveries earlier
       where earlier.subject_id = d.subject_id and earlier.id < d.id and earlier.address = d.address
-        and (earlier.status = 'sending' or earlier.status = 'queued' and earlier.attempts = 0))
+        and (earlier.status = 'sending' or earlier.status = 'queued' and earlier.attempts = 0)
+      limit 1) is null
   order by d.next_attempt_at, d.id
   limit batch
   for no key update of d skip locked
@@ -4767,7 +4761,7 @@ AS $function$
         select from app_public.waitlist_entries other
         join app_public.offering_resources theirs on theirs.offering_id = other.offering_id
         join app_public.offering_resources own on own.resource_id = theirs.resource_id
-        where other.customer_id = e.customer_id and other.status = 'offered' and own.offering_id = e.offering_id)
+        where other.customer_id = e.customer_id and other.hold_id is not null and own.offering_id = e.offering_id)
     order by e.priority, e.joined_at, e.id
     offset 0
   ) q
@@ -6494,9 +6488,10 @@ begin
   for v_booking in
     select b.* from app_public.bookings b
     join app_public.offerings f on f.id = b.offering_id and f.policy_id = v_policy.id
-    where b.status in ('pending', 'confirmed') and b.policy_version_id <> v_version.id
+    where b.organization_id = v_policy.organization_id and b.ended_at is null
+      and b.status in ('pending', 'confirmed') and b.policy_version_id <> v_version.id
     order by b.id
-    limit 500
+    limit 100
     for no key update of b
   loop
     perform app_private.apply_policy_to(v_booking, v_version);
@@ -6507,7 +6502,7 @@ end
 $function$;
 grant execute on function app_public.apply_policy(uuid) to reslot_admin;
 grant execute on function app_public.apply_policy(uuid) to reslot_user;
-comment on function app_public.apply_policy(uuid) is 'For managers: moves the live bookings of a policy to its newest version and says how many moved: at most 500 at a time, so that nobody waits long for their rooms; call it until it says 0. No deadline somebody was told moves to an earlier time. Errors: RSNTF.';
+comment on function app_public.apply_policy(uuid) is 'For managers: moves the live bookings of a policy to its newest version and says how many moved: at most 100 at a time, so that nobody waits long for their rooms; call it until it says 0. No deadline somebody was told moves to an earlier time. Errors: RSNTF.';
 
 CREATE OR REPLACE FUNCTION app_public.approve_booking(booking_id uuid, note text DEFAULT NULL::text)
  RETURNS app_public.bookings
@@ -7029,15 +7024,23 @@ CREATE OR REPLACE FUNCTION app_public.failed_deliveries(organization_id uuid DEF
  LANGUAGE sql
  STABLE SECURITY DEFINER ROWS 50
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
-  select d.* from app_public.deliveries d
-  join app_public.notifications n on n.id = d.notification_id
-  left join app_public.bookings b on b.id = n.booking_id
-  left join app_public.waitlist_entries e on e.id = n.entry_id
-  where (d.status = 'dead' or d.bounced_at is not null or d.status = 'queued' and d.attempts > 0)
-    and (failed_deliveries.organization_id is null or d.organization_id = failed_deliveries.organization_id)
-    and (app_private.is_admin()
-      or coalesce(b.offering_id, e.offering_id) in (select app_private.managed_offering_ids()))
+  with failed as materialized (
+    select d.* from app_public.deliveries d where d.status = 'dead'
+    union all
+    select d.* from app_public.deliveries d where d.status = 'queued' and d.attempts > 0
+    union all
+    select d.* from app_public.deliveries d where d.bounced_at is not null and d.status = 'sent'
+  )
+  select d.* from failed d
+  where (failed_deliveries.organization_id is null or d.organization_id = failed_deliveries.organization_id)
+    and (app_private.is_admin() or (
+      select coalesce(b.offering_id, e.offering_id)
+      from app_public.notifications n
+      left join app_public.bookings b on b.id = n.booking_id
+      left join app_public.waitlist_entries e on e.id = n.entry_id
+      where n.id = d.notification_id) = any (array(select app_private.managed_offering_ids())))
   order by d.id desc
 $function$;
 grant execute on function app_public.failed_deliveries(uuid) to reslot_admin;
@@ -7049,6 +7052,7 @@ CREATE OR REPLACE FUNCTION app_public.job_health()
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER ROWS 10
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 declare
   v_now timestamptz := app_private.clock();
@@ -7208,7 +7212,7 @@ begin
   update app_public.notifications n set read_at = app_private.clock()
   where n.read_at is null and (mark_notifications_read.ids is null or n.id = any (mark_notifications_read.ids))
     and (n.user_id = (select app_private.current_user_id())
-      or n.customer_id in (select app_private.own_customer_ids()));
+      or n.customer_id = any (array(select app_private.own_customer_ids())));
   get diagnostics v_count = row_count;
   return v_count;
 end
@@ -7286,7 +7290,8 @@ CREATE OR REPLACE FUNCTION app_public.my_bookings(upcoming boolean DEFAULT NULL:
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
   select b.* from app_public.bookings b
-  where b.customer_id in (select app_private.own_customer_ids()) and not b.unclaimed
+  -- An array, here and below, so that the index is used: as a list it is compared with every row there is.
+  where b.customer_id = any (array(select app_private.own_customer_ids())) and not b.unclaimed
     and (upcoming is null or upcoming = (b.ends_at > (select app_private.clock())))
   order by b.starts_at, b.id
 $function$;
@@ -7302,7 +7307,7 @@ CREATE OR REPLACE FUNCTION app_public.my_notifications(unread_only boolean DEFAU
 AS $function$
   select n.* from app_public.notifications n
   where (n.user_id = (select app_private.current_user_id())
-      or n.customer_id in (select app_private.own_customer_ids()))
+      or n.customer_id = any (array(select app_private.own_customer_ids())))
     and (not coalesce(unread_only, false) or n.read_at is null)
   order by n.created_at desc, n.id desc
 $function$;
@@ -7317,7 +7322,7 @@ CREATE OR REPLACE FUNCTION app_public.my_waitlist(live boolean DEFAULT true)
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
   select e.* from app_public.waitlist_entries e
-  where e.customer_id in (select app_private.own_customer_ids())
+  where e.customer_id = any (array(select app_private.own_customer_ids()))
     and (not coalesce(live, false) or e.ended_at is null)
   order by e.starts_at, e.id
 $function$;
@@ -7588,11 +7593,11 @@ begin
   end if;
   -- Whoever was offered a time that is closed now loses the offer, not the place in the queue.
   perform app_private.end_offer(e.id, 'waiting', 'This time is outside the opening hours now.')
-  from app_public.bookings b join app_public.waitlist_entries e on e.hold_id = b.id
-  where b.status = 'held'
-    and b.offering_id in (
+  from app_public.waitlist_entries e
+  where e.hold_id is not null
+    and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
-    and not app_private.hours_of(v_resource.id, b.starts_at, b.ends_at) @> tstzrange(b.starts_at, b.ends_at);
+    and not app_private.hours_of(v_resource.id, e.starts_at, e.ends_at) @> tstzrange(e.starts_at, e.ends_at);
   perform app_private.hand_on(array[v_resource.id], tstzrange(app_private.clock(), null));
   return query select h.* from app_public.opening_hours h where h.resource_id = v_resource.id order by h.weekday, h.opens;
 end

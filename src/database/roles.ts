@@ -78,6 +78,10 @@ const ATTRIBUTES = [
   'alter role reslot_worker login noinherit',
   `alter role reslot_app set search_path = ${SEARCH_PATH}`,
   `alter role reslot_worker set search_path = ${SEARCH_PATH}`,
+  // The planner may not look at the figures of tables under row-level security, guesses high, and would have short
+  // queries compiled, which takes longer than to run them.
+  'alter role reslot_app set jit = off',
+  'alter role reslot_worker set jit = off',
   // A request that waits for a lock longer than this is better told to try again.
   "alter role reslot_app set lock_timeout = '3s'",
   "alter role reslot_app set statement_timeout = '10s'",

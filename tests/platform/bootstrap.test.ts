@@ -63,6 +63,14 @@ describe('preparing a database', () => {
     });
   });
 
+  test('has no query compiled: that takes longer than to run it', async () => {
+    const database = await cloneDatabase();
+    for (const role of ['app', 'worker'] as const) {
+      expect((await database.pool(role).query('show jit')).rows).toEqual([{ jit: 'off' }]);
+    }
+    await database.drop();
+  });
+
   test('keeps the passwords of the logins out of the statements', async () => {
     const database = await cloneDatabase();
     const { rows } = await database
