@@ -207,6 +207,14 @@ test('docs/architecture.md names every invariant that has a view', async () => {
   expect(views.length).toBeGreaterThan(5);
 });
 
+test('docker-compose.yml has no colon in a text without quotes, where YAML takes it for a mapping', () => {
+  const items = [...read('docker-compose.yml').matchAll(/^ *- (?!["'[{])(.*)$/gm)].map(
+    (match) => match[1] ?? '',
+  );
+  expect(items).toContain('CMD');
+  expect(items.filter((item) => /:(\s|$)/.test(item))).toEqual([]);
+});
+
 test('docs/security.md has the limits of the API', () => {
   const { rootFields, ...limits } = LIMITS;
   const actual = [
