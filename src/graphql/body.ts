@@ -15,6 +15,20 @@ const onlyJson: RequestHandler = (request, response, next) => {
   }
 };
 
+/** What an answer may be written in, and what it is if the caller does not say. */
+const ANSWERS = ['application/graphql-response+json', 'application/json'];
+
+/** The library behind this would refuse without a code, and fail on a list that it cannot read. */
+const onlyJsonBack: RequestHandler = (request, response, next) => {
+  const type = ANSWERS.find((answer) => request.accepts(answer));
+  if (type === undefined) {
+    sendRefusal(response, 406, 'RSARG', `Answers are ${ANSWERS.join(' or ')}: accept one of them.`);
+    return;
+  }
+  request.headers.accept = type;
+  next();
+};
+
 const parse = express.json({ limit: LIMITS.bodyBytes, strict: true });
 
 const unreadable: ErrorRequestHandler = (error, _request, response, next) => {
@@ -50,4 +64,4 @@ const checkShape: RequestHandler = (request, response, next) => {
   }
 };
 
-export const readBody = [onlyJson, parse, unreadable, checkShape];
+export const readBody = [onlyJson, onlyJsonBack, parse, unreadable, checkShape];

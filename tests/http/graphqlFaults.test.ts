@@ -221,6 +221,28 @@ describe('whatever is sent', () => {
   });
 });
 
+describe('an Accept header', () => {
+  const asking = (accept: string) => world.post('{"query":"{ nothing }"}', { accept });
+
+  test.each([
+    ['*/*', 400],
+    ['application/graphql-response+json', 400],
+    ['application/json, text/plain, */*', 400],
+    // As the standard for GraphQL over HTTP has it, for clients older than the other type.
+    ['application/json', 200],
+  ])('%s is answered with the status %i to what is refused as a whole', async (accept, status) => {
+    expect(await asking(accept)).toMatchObject({ status, code: 'RSARG' });
+  });
+
+  test.each(['text/html', 'application/xml', 'application/json;q=0', ';;;', 'a/b/c', '/', '💥'])(
+    '%s without anything we can write is refused with a code',
+    async (accept) => {
+      const text = Buffer.from(accept).toString('latin1');
+      expect(await asking(text)).toMatchObject({ status: 406, code: 'RSARG' });
+    },
+  );
+});
+
 let offset = 0;
 
 /** Another few each time, so that over all fields every value has its turn, always the same way. */
