@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
@@ -16,7 +17,8 @@ const flag = z.stringbool({
   truthy: ['true', '1', 'yes', 'on'],
   falsy: ['false', '0', 'no', 'off'],
 });
-const whole = (from: number, to: number) => z.coerce.number().int().min(from).max(to);
+const whole = (from: number, to: number) =>
+  z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(from).max(to));
 const url = (...protocols: string[]) =>
   z.string().refine((text) => protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? ''));
 const database = url('postgres', 'postgresql');
@@ -153,20 +155,38 @@ function requireInProduction(values: Parsed): void {
 /** Outside production a key is made once and kept, so that sessions and links survive restarts. */
 function ownSecretKey(dataDir: string): string {
   const file = join(dataDir, 'secret.key');
-  mkdirSync(dataDir, { recursive: true });
   try {
-    writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600, flag: 'wx' });
+    mkdirSync(dataDir, { recursive: true });
+    writeOnce(file, randomBytes(48).toString('base64url'));
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigError(
+      `DATA_DIR is "${dataDir}"; expected a directory in which this user may write (${(error as Error).message}).`,
+      { cause: error },
+    );
+  }
+}
+
+function writeOnce(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  return readFileSync(file, 'utf8').trim();
+}
+
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', bits = '1', ...rest] = text.split('/');
+  const most = { 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  return /^\d+$/.test(bits) && Number(bits) >= 1 && Number(bits) <= most && rest.length === 0;
 }
 
 /** The forms that Express takes: no, the number of hops, or a list of networks. */
 function readTrustProxy(text: string, context: z.RefinementCtx): boolean | number | string {
   if (/^(false|no|off)$/i.test(text)) return false;
   if (/^\d{1,2}$/.test(text)) return Number(text);
-  if (/^[\da-f.:/, ]+$/i.test(text) || /^(loopback|linklocal|uniquelocal)$/.test(text)) return text;
+  if (text.split(',').every((entry) => isNetwork(entry.trim()))) return text;
   context.addIssue({ code: 'custom', message: 'not a list of proxies' });
   return z.NEVER;
 }

@@ -23,6 +23,7 @@ const SERVICES: Record<string, (config: Config, onFatal: Fatal) => Promise<Runni
 
 const COMMANDS: Record<string, (config: Config) => Promise<void>> = {
   migrate: async (config) => {
+    (await import('./start.ts')).requireShared(config);
     const database = await (await import('./database/open.ts')).openDatabase(config);
     await database.stop();
     say(`The database is up to date: ${database.place}`);
@@ -67,7 +68,10 @@ async function serve(name: string, start: (onFatal: Fatal) => Promise<Running>):
     log.error('cannot go on', { error });
     void stop(1);
   };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  // SIGHUP: the terminal was closed. Nobody reads what is said from then on, which must not keep
+  // the database from being stopped.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
       if (!state.stopping) say('\nStopping …');
       void stop(0);

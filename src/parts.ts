@@ -35,7 +35,7 @@ export function mounts(config: Config, inbox: Inbox | null): Mount[] {
     mountGraphql,
     linkPages,
     ...(inbox ? [inboxPages(inbox)] : []),
-    ...(config.environment === 'production' ? [] : [mailPreview, startPage]),
+    ...(config.environment === 'production' ? [] : [mailPreview, startPage(inbox)]),
   ];
 }
 
@@ -59,18 +59,20 @@ const mailPreview: Mount = async (app, _server, { config }) => {
 };
 
 /** Whoever opens the bare address in development finds the way. */
-const startPage: Mount = async (app, _server, { config }) => {
-  app.get('/', (_request, response) => {
-    sendPage(
-      response,
-      'Reslot',
-      html`<ul>
+function startPage(inbox: Inbox | null): Mount {
+  return async (app, _server, { config }) => {
+    app.get('/', (_request, response) => {
+      sendPage(
+        response,
+        'Reslot',
+        html`<ul>
           ${config.graphiql ? html`<li><a href="/graphiql">GraphQL explorer</a></li>` : ''}
-          ${config.smtpUrl ? '' : html`<li><a href="/inbox">Development inbox</a></li>`}
+          ${inbox ? html`<li><a href="/inbox">Development inbox</a></li>` : ''}
           <li><a href="/mail-preview">Every mail with sample data</a></li>
           <li><a href="/readyz">Health</a></li>
         </ul>`,
-    );
-  });
-  return nothingToStop;
-};
+      );
+    });
+    return nothingToStop;
+  };
+}

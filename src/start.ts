@@ -3,7 +3,7 @@ import type { Config } from './config.ts';
 import { type OpenDatabase, openDatabase } from './database/open.ts';
 import { log } from './log.ts';
 import { demoData, developmentMail, mailTransport, mounts } from './parts.ts';
-import { openServer } from './server.ts';
+import { type OpenServer, openServer } from './server.ts';
 import { startWorker } from './worker.ts';
 
 export interface Running {
@@ -37,10 +37,7 @@ export function startAll(config: Config, onFatal: Fatal): Promise<Running> {
     // The server stands first in the list because it is opened first, but it is closed first too.
     stops.push(server.stop);
     const places: Running['places'] = [
-      ['GraphQL', `${publicUrl}/graphql`],
-      ...(config.graphiql ? [['Explorer', `${publicUrl}/graphiql`] as [string, string]] : []),
-      ...(inbox ? [['Inbox', `${publicUrl}/inbox`] as [string, string]] : []),
-      ['Health', `${publicUrl}/healthz and ${publicUrl}/readyz`],
+      ...addresses(config, server, inbox !== null),
       ['Database', database.place],
       ...demo,
     ];
@@ -57,8 +54,28 @@ export function startServerHalf(config: Config): Promise<Running> {
     const database = await openDatabase(config);
     await server.serve(database.appUrl, mounts(config, null));
     const { publicUrl, url } = server;
-    return { places: [['GraphQL', `${publicUrl}/graphql`]], database, url, publicUrl };
+    const places: Running['places'] = [
+      ...addresses(config, server, false),
+      ['Database', database.place],
+    ];
+    return { places, database, url, publicUrl };
   });
+}
+
+function addresses(
+  config: Config,
+  { url, publicUrl }: OpenServer,
+  inbox: boolean,
+): Running['places'] {
+  const places: Running['places'] = [
+    ['GraphQL', `${publicUrl}/graphql`],
+    ['Health', `${publicUrl}/healthz and ${publicUrl}/readyz`],
+  ];
+  if (inbox) places.splice(1, 0, ['Inbox', `${publicUrl}/inbox`]);
+  if (config.graphiql) places.splice(1, 0, ['Explorer', `${publicUrl}/graphiql`]);
+  // Whoever sets up the proxy in between wants to know both ends.
+  if (config.publicUrl) places.unshift(['Listens at', url]);
+  return places;
 }
 
 /** One of any number of workers. */
@@ -112,10 +129,10 @@ async function addWorker(
   };
 }
 
-function requireShared(config: Config): void {
+export function requireShared(config: Config): void {
   if (config.databaseUrl) return;
   throw new Error(
-    'DATABASE_URL is needed: server and worker by themselves share one database. ' +
+    'DATABASE_URL is needed: it says which database server and worker share. ' +
       '`npm start` runs both in one process, with a PostgreSQL of its own.',
   );
 }

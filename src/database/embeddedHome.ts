@@ -34,7 +34,9 @@ const REACHABLE_PLACE = '/var/lib/reslot';
 export async function findHome(directory: string): Promise<Home> {
   const identity = unprivilegedIdentity();
   const binaries = await reachableBinaries(await findBinaries(), identity);
-  await mkdir(directory, { recursive: true });
+  await mkdir(directory, { recursive: true }).catch((error: Error) => {
+    throw new Error(`The directory ${directory} (DATA_DIR) cannot be made: ${error.message}.`);
+  });
   return { ...binaries, identity, data: await dataDirectory(directory, identity) };
 }
 

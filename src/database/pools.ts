@@ -17,11 +17,13 @@ export function createPool(connectionString: string, options: PoolOptions): pg.P
   });
   // An idle connection that the server closes is replaced at the next use; unheard, this event
   // would end the process.
-  pool.on('error', (error) => log.warn('database connection lost', { pool: options.name, error }));
+  const lost = (error: Error) => {
+    // A pool that ends waits for nothing, so the database may be the first to close a connection.
+    if (!pool.ending) log.warn('database connection lost', { pool: options.name, error });
+  };
+  pool.on('error', lost);
   pool.on('connect', (client) => {
-    client.on('error', (error) =>
-      log.warn('database connection lost', { pool: options.name, error }),
-    );
+    client.on('error', lost);
   });
   return pool;
 }

@@ -63,10 +63,7 @@ export async function startInbox({ port }: { port: number }): Promise<Inbox> {
   });
   server.on('error', (error: Error) => log.debug('development inbox', { error }));
   const inner = server.listen(port, '127.0.0.1');
-  await Promise.race([
-    once(inner, 'listening'),
-    once(server, 'error').then(([error]) => Promise.reject(error)),
-  ]);
+  await once(inner, 'listening').catch((error) => Promise.reject(cannotListen(port, error)));
   const messages = (to?: string) => {
     const wanted = to?.trim().toLowerCase();
     return wanted
@@ -83,6 +80,19 @@ export async function startInbox({ port }: { port: number }): Promise<Inbox> {
     router: inboxRouter(messages, clear),
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   };
+}
+
+function cannotListen(port: number, error: NodeJS.ErrnoException): Error {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: 'another program does',
+    EACCES: 'this user may not',
+  };
+  const reason = reasons[error.code ?? ''] ?? error.message;
+  return new Error(
+    `The development inbox cannot listen on port ${port}: ${reason}. ` +
+      'Set INBOX_SMTP_PORT to another number (0 takes any free one).',
+    { cause: error },
+  );
 }
 
 async function receive(stream: Readable, to: string[]): Promise<Omit<InboxMessage, 'id'>> {

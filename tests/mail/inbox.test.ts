@@ -130,7 +130,9 @@ describe('the development inbox', () => {
 
   it('says when its port is taken', async () => {
     const port = Number(new URL(inbox.smtpUrl).port);
-    await expect(startInbox({ port })).rejects.toThrow('EADDRINUSE');
+    await expect(startInbox({ port })).rejects.toThrow(
+      `cannot listen on port ${port}: another program does. Set INBOX_SMTP_PORT to another number`,
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +38,17 @@ describe('the configuration', () => {
     expect(parse({}).secretKey).toBe(secretKey);
   });
 
+  test('says so when it cannot write where its data belongs', () => {
+    const file = join(directory, 'not-a-directory');
+    writeFileSync(file, '');
+    for (const place of [file, join(file, 'below')]) {
+      expect(() => parse({ DATA_DIR: place })).toThrow(ConfigError);
+      expect(() => parse({ DATA_DIR: place })).toThrow(
+        `DATA_DIR is "${place}"; expected a directory in which this user may write (`,
+      );
+    }
+  });
+
   test('takes an empty value for none', () => {
     expect(parse({ PORT: '', SMTP_URL: '  ' })).toMatchObject({ port: 3000, smtpUrl: undefined });
   });
@@ -47,6 +58,8 @@ describe('the configuration', () => {
     ['PORT', '70000'],
     ['PORT', '-1'],
     ['PORT', '3000.5'],
+    ['PORT', '0x10'],
+    ['PORT', '1e3'],
     ['NODE_ENV', 'prod'],
     ['PUBLIC_URL', 'reslot.example.org'],
     ['PUBLIC_URL', 'ftp://reslot.example.org'],
@@ -57,6 +70,9 @@ describe('the configuration', () => {
     ['DISPATCH_INTERVAL_MS', '1'],
     ['DATABASE_POOL_SIZE', '1'],
     ['TRUST_PROXY', 'everybody'],
+    ['TRUST_PROXY', '999.1'],
+    ['TRUST_PROXY', '10.0.0.0/33'],
+    ['TRUST_PROXY', '10.0.0.0/8/8'],
     ['MAIL_FROM', 'nobody'],
     ['LOG_LEVEL', 'loud'],
     ['INBOX_SMTP_PORT', 'smtp'],
@@ -103,6 +119,7 @@ describe('the configuration', () => {
     ['2', 2],
     ['10.0.0.0/8, 127.0.0.1', '10.0.0.0/8, 127.0.0.1'],
     ['loopback', 'loopback'],
+    ['loopback, fd00::/8, ::1', 'loopback, fd00::/8, ::1'],
   ])('reads TRUST_PROXY=%s', (text, value) => {
     expect(parse({ TRUST_PROXY: text }).trustProxy).toBe(value);
   });

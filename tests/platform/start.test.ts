@@ -1,23 +1,28 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { startCluster } from '../../src/database/embedded.ts';
 import { eventually } from '../support/worker.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const READY = 'Ctrl-C stops it.';
 
+/** Seconds as a rule; but the machine may have much else to do. */
+const START_WITHIN_MS = 60_000;
+jest.setTimeout(4 * START_WITHIN_MS);
+
 let directory: string;
-const children: ChildProcess[] = [];
+const children: ChildProcessWithoutNullStreams[] = [];
+const others: Server[] = [];
 
 interface Started {
-  child: ChildProcess;
+  child: ChildProcessWithoutNullStreams;
   output(): string;
   /** The exit code, once it has ended. */
   ended: Promise<number | null>;
@@ -42,11 +47,18 @@ function start(values: Record<string, string> = {}, command = 'start'): Started 
   };
 }
 
+async function takeAPort(): Promise<number> {
+  const other = createServer();
+  others.push(other);
+  await once(other.listen(0, '127.0.0.1'), 'listening');
+  return (other.address() as AddressInfo).port;
+}
+
 const ready = (started: Started) =>
   eventually(async () => {
     if (started.child.exitCode !== null) throw new Error(started.output());
     return started.output().includes(READY);
-  }, 20_000);
+  }, START_WITHIN_MS);
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'reslot-start-'));
@@ -54,6 +66,7 @@ beforeAll(() => {
 
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
+  for (const other of others.splice(0)) other.close();
 });
 
 afterAll(async () => {
@@ -102,16 +115,46 @@ describe('npm start', () => {
     expect(await next.ended).toBe(0);
   });
 
+  test('stops its PostgreSQL too when its terminal is closed and nobody reads its words any more', async () => {
+    const started = start();
+    await ready(started);
+    started.child.stdout.destroy();
+    started.child.stderr.destroy();
+    started.child.kill('SIGHUP');
+    await once(started.child, 'exit');
+    expect(started.child.exitCode).toBe(0);
+    expect(existsSync(join(directory, 'postgres', 'postmaster.pid'))).toBe(false);
+  });
+
+  test('goes on when only its words are not read any more', async () => {
+    const started = start({ LOG_LEVEL: 'debug' });
+    await ready(started);
+    const url = started.url();
+    started.child.stdout.destroy();
+    started.child.stderr.destroy();
+    for (let n = 0; n < 3; n++) expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    started.child.kill('SIGTERM');
+    await once(started.child, 'exit');
+    expect(started.child.exitCode).toBe(0);
+    expect(existsSync(join(directory, 'postgres', 'postmaster.pid'))).toBe(false);
+  });
+
+  test("says which setting the development inbox's port comes from if that is taken", async () => {
+    const port = await takeAPort();
+    const started = start({ INBOX_SMTP_PORT: String(port) });
+    expect(await started.ended).toBe(1);
+    expect(started.output().trim()).toBe(
+      `The development inbox cannot listen on port ${port}: another program does. Set INBOX_SMTP_PORT to another number (0 takes any free one).`,
+    );
+  });
+
   test('says that its port is taken before it starts anything', async () => {
-    const other = createServer();
-    await once(other.listen(0, '127.0.0.1'), 'listening');
-    const { port } = other.address() as AddressInfo;
+    const port = await takeAPort();
     const started = start({ PORT: String(port) });
     expect(await started.ended).toBe(1);
     expect(started.output().trim()).toBe(
       `Port ${port} is taken by another program. Stop that program, or set PORT to another number (0 takes any free one).`,
     );
-    other.close();
   });
 
   test('says which setting is wrong', async () => {
@@ -124,17 +167,24 @@ describe('npm start', () => {
 });
 
 describe('the halves', () => {
-  test.each(['server', 'worker'])('%s by itself wants a database to share', async (half) => {
-    const started = start({}, half);
-    expect(await started.ended).toBe(1);
-    expect(started.output()).toContain('DATABASE_URL is needed');
-  });
+  test.each(['server', 'worker', 'migrate'])(
+    '%s by itself wants a database to share',
+    async (half) => {
+      const started = start({}, half);
+      expect(await started.ended).toBe(1);
+      expect(started.output()).toContain('DATABASE_URL is needed');
+    },
+  );
 
   test('work together on one database', async () => {
     const cluster = await startCluster({ directory });
     const values = { DATABASE_URL: cluster.url(), SMTP_URL: 'smtp://127.0.0.1:1' };
     const server = start(values, 'server');
     await ready(server);
+    for (const path of ['/graphql', '/graphiql', '/healthz']) {
+      expect(server.output()).toContain(server.url() + path);
+    }
+    expect(await (await fetch(server.url())).text()).not.toContain('/inbox');
     expect((await fetch(`${server.url()}/readyz`)).status).toBe(503);
     const worker = start(values, 'worker');
     await ready(worker);
