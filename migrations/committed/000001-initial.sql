@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:651f64e24f7700ab4af282574acb3ace76a83c31
+--! Hash: sha1:f49fb8215e6e59c6066263516b1eff86cc2cdcb6
 --! Message: initial
 
 --! Included all.sql
@@ -90,6 +90,10 @@ comment on column app_public.free_range.ends_at is 'Until when.';
 create type app_private.next_deadline as (action app_private.deadline_action, due_at timestamptz);
 comment on type app_private.next_deadline is 'What time will do next to a subject, and when.';
 --! EndIncluded types/next_deadline.sql
+--! Included types/rooms_to_lock.sql
+create type app_private.rooms_to_lock as (resources uuid[], overdue uuid[]);
+comment on type app_private.rooms_to_lock is 'What to lock, and which holds on it are overdue.';
+--! EndIncluded types/rooms_to_lock.sql
 --! Included types/queue_length.sql
 create type app_public.queue_length as (
   organization_id uuid, offering_id uuid, offering_name text, waiting integer, offered integer, stuck integer, oldest timestamptz
@@ -173,6 +177,12 @@ language sql immutable parallel safe
 return length(email) <= 254 and email ~ '^[^[:space:][:cntrl:]@<>(),;:\\"]{1,64}@[^[:space:][:cntrl:]@<>(),;:\\"]+\.[^[:space:][:cntrl:]@<>(),;:\\".]{2,}$';
 comment on function app_private.is_email(text) is 'Whether a text can be an e-mail address; only a mail that arrives proves that it is one.';
 
+create function app_private.is_web_address(address text) returns boolean
+language sql immutable parallel safe
+return length(address) <= 2000
+  and address ~ '^https?://[^[:space:][:cntrl:]/?#@"<>\\]+([/?#][^[:space:][:cntrl:]]*)?$';
+comment on function app_private.is_web_address(text) is 'Whether a text is an http or https address that can stand in a mail: of one piece, without a login.';
+
 -- Immutable by declaration: zone data changes, but a name, once known, stays known.
 create function app_private.is_time_zone(zone text) returns boolean
 language plpgsql immutable parallel safe
@@ -202,10 +212,10 @@ comment on function app_private.leads_descend(interval[]) is 'Whether reminder l
 
 revoke execute on function
   app_private.is_short_line(text), app_private.normalise_email(text), app_private.is_email(text),
-  app_private.is_time_zone(text), app_private.leads_descend(interval[]) from public;
+  app_private.is_web_address(text), app_private.is_time_zone(text), app_private.leads_descend(interval[]) from public;
 grant execute on function
   app_private.is_short_line(text), app_private.normalise_email(text), app_private.is_email(text),
-  app_private.is_time_zone(text), app_private.leads_descend(interval[])
+  app_private.is_web_address(text), app_private.is_time_zone(text), app_private.leads_descend(interval[])
 to reslot_anonymous, reslot_user, reslot_admin, reslot_app, reslot_worker;
 --! EndIncluded functions/checks.sql
 --! Included functions/fail.sql
@@ -254,9 +264,11 @@ create table app_public.organizations (
   constraint organizations_slug_key unique (slug),
   constraint slug_is_plain check (slug ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
   constraint name_is_short_line check (app_private.is_short_line(name)),
-  constraint urls_are_http check (
-    coalesce(logo_url, 'https://') ~ '^https?://' and coalesce(front_end_url, 'https://x') ~ '^https?://[^/]+'
-  ),
+  constraint logo_url_is_web_address check (app_private.is_web_address(logo_url)),
+  constraint front_end_url_is_web_address check (app_private.is_web_address(front_end_url)),
+  constraint support_email_looks_like_one check (app_private.is_email(support_email)),
+  constraint support_phone_is_short_line check (app_private.is_short_line(support_phone)),
+  constraint address_is_bounded check (length(address) <= 500),
   constraint time_zone_is_known check (app_private.is_time_zone(time_zone)),
   constraint locale_is_tag check (locale ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
   constraint currency_is_iso_4217 check (currency ~ '^[A-Z]{3}$'),
@@ -792,7 +804,9 @@ create index bookings_policy_version_id_idx on app_public.bookings (policy_versi
 create index bookings_spared_idx on app_public.bookings (organization_id, spared_at) where spared_at is not null;
 create index bookings_would_auto_cancel_idx on app_public.bookings (organization_id, would_auto_cancel_at)
   where would_auto_cancel_at is not null;
-create index bookings_hold_expires_at_idx on app_public.bookings (hold_expires_at) where status = 'held';
+-- Not `where status = 'held'`, which is the same: under row-level security the planner may not look at how rare a status
+-- is, but at how many have such a time.
+create index bookings_holds_idx on app_public.bookings (offering_id) where hold_expires_at is not null;
 create index bookings_created_by_idx on app_public.bookings (created_by);
 create index bookings_override_by_idx on app_public.bookings (override_by) where override_by is not null;
 comment on table app_public.bookings is 'A customer''s claim on room. A hold is one with status `held`: room kept for the person an offer was made to.';
@@ -910,11 +924,12 @@ create table app_public.waitlist_entries (
 create unique index waitlist_entries_one_live_per_range
   on app_public.waitlist_entries (customer_id, offering_id, starts_at, ends_at) where ended_at is null;
 create unique index waitlist_entries_one_offer_per_hold on app_public.waitlist_entries (hold_id) where hold_id is not null;
-create index waitlist_entries_queue_idx
-  on app_public.waitlist_entries (offering_id, priority, joined_at, id) where status = 'waiting';
--- For finding whom a freed range may serve: everything waiting for an offering that overlaps it.
-create index waitlist_entries_waiting_room_idx
-  on app_public.waitlist_entries using gist (offering_id, room) where status = 'waiting';
+-- For finding whom a freed range may serve, and who else waits for it: everything live for an offering that overlaps it.
+create index waitlist_entries_live_room_idx
+  on app_public.waitlist_entries using gist (offering_id, room) where status in ('waiting', 'offered');
+-- Whoever has an offer gets no second one; asked for each candidate, however long somebody's history is.
+create index waitlist_entries_offered_idx on app_public.waitlist_entries (customer_id) where hold_id is not null;
+create index waitlist_entries_offering_id_idx on app_public.waitlist_entries (offering_id, starts_at);
 create index waitlist_entries_customer_id_idx on app_public.waitlist_entries (customer_id, starts_at);
 create index waitlist_entries_organization_id_idx on app_public.waitlist_entries (organization_id);
 create index waitlist_entries_policy_version_id_idx on app_public.waitlist_entries (policy_version_id)
@@ -1105,6 +1120,7 @@ create index deliveries_due_idx on app_public.deliveries (next_attempt_at) where
 create index deliveries_leased_idx on app_public.deliveries (lease_until) where status = 'sending';
 create index deliveries_to_follow_up_idx on app_public.deliveries (id)
   where status in ('sent', 'dead') and followed_up_at is null;
+create index deliveries_bounced_idx on app_public.deliveries (organization_id, id) where bounced_at is not null;
 create index deliveries_dead_idx on app_public.deliveries (organization_id, id) where status = 'dead';
 create index deliveries_subject_idx on app_public.deliveries (subject_id, id);
 create index deliveries_organization_id_idx on app_public.deliveries (organization_id, created_at);
@@ -1486,10 +1502,12 @@ as $$
          - coalesce((
            select range_agg(tstzrange(k.starts_at, k.ends_at))
            from app_private.blackouts_over(open_ranges.offering_id, since, until) k), '{}')
-  from app_public.offering_resources x
-  where x.offering_id = open_ranges.offering_id
+  from app_public.offerings f
+  join app_public.organizations g on g.id = f.organization_id and g.archived_at is null
+  join app_public.offering_resources x on x.offering_id = f.id
+  where f.id = open_ranges.offering_id and f.archived_at is null
 $$;
-comment on function app_private.open_ranges(uuid, timestamptz, timestamptz) is 'When all resources of an offering are open and nothing is blacked out.';
+comment on function app_private.open_ranges(uuid, timestamptz, timestamptz) is 'When all resources of an offering are open and nothing is blacked out; never, once anything of it is archived.';
 
 create function app_private.is_open(offering_id uuid, starts_at timestamptz, ends_at timestamptz) returns boolean
 language sql stable cost 10000
@@ -1682,52 +1700,65 @@ as $$
 $$;
 comment on function app_private.offerings_sharing(uuid[]) is 'These offerings and all that use one of their resources.';
 
--- `@>` and not `= any`, for a list in an index condition is planned anew at every call.
-create function app_private.overdue_holds(offering_ids uuid[]) returns uuid[]
+create function app_private.resources_of_all(offering_ids uuid[]) returns uuid[]
+language sql stable
+as $$
+  select coalesce(array_agg(distinct x.resource_id), '{}')
+  from app_public.offering_resources x where x.offering_id = any (offering_ids)
+$$;
+comment on function app_private.resources_of_all(uuid[]) is 'Every resource that one of these offerings uses.';
+
+create function app_private.overdue_holds(resource_ids uuid[]) returns uuid[]
 language sql stable
 as $$
   select coalesce(array_agg(b.id order by b.hold_expires_at, b.id), '{}')
-  from app_public.bookings b
-  where b.status = 'held' and b.hold_expires_at <= (select app_private.clock()) and offering_ids @> array[b.offering_id]
+  from (
+    select distinct x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids)
+  ) f
+  join app_public.bookings b on b.offering_id = f.offering_id
+  where b.hold_expires_at is not null and b.hold_expires_at <= (select app_private.clock())
 $$;
-comment on function app_private.overdue_holds(uuid[]) is 'The holds of these offerings that have had their time; usually none.';
+comment on function app_private.overdue_holds(uuid[]) is 'The holds on these resources that have had their time; usually none.';
 
 -- Freeing a room hands it to people who wait for any offering that uses it, and those offerings may use further
--- rooms (a hall of two rooms): they are locked too. So are those of overdue holds, which are settled first.
-create function app_private.resources_to_lock(sharing uuid[], overdue uuid[]) returns uuid[]
+-- rooms (a hall of two rooms): they are locked too. An overdue hold on any of these rooms is settled first, for it
+-- keeps them from who is first in line; settling it is a freeing of its own, and may need further rooms in turn.
+create function app_private.find_rooms_to_lock(offering_ids uuid[]) returns app_private.rooms_to_lock
 language plpgsql stable
 as $$
 declare
-  v_offerings uuid[] := sharing;
+  v_offerings uuid[] := app_private.offerings_sharing(offering_ids);
+  v_held uuid[];
+  v_rooms app_private.rooms_to_lock;
 begin
-  if overdue <> '{}' then
-    v_offerings := v_offerings || app_private.offerings_sharing(array(
-      select b.offering_id from app_public.bookings b where b.id = any (overdue)));
-  end if;
-  return (
-    select coalesce(array_agg(distinct x.resource_id), '{}')
-    from app_public.offering_resources x where x.offering_id = any (v_offerings));
+  loop
+    v_rooms.resources := app_private.resources_of_all(v_offerings);
+    v_rooms.overdue := app_private.overdue_holds(v_rooms.resources);
+    exit when v_rooms.overdue = '{}';
+    v_held := app_private.offerings_sharing(array(
+      select distinct b.offering_id from app_public.bookings b where b.id = any (v_rooms.overdue)));
+    exit when v_held <@ v_offerings;
+    v_offerings := v_offerings || v_held;
+  end loop;
+  return v_rooms;
 end
 $$;
-comment on function app_private.resources_to_lock(uuid[], uuid[]) is 'The resources to lock before touching the room that offerings share, and before settling the holds on it that are overdue.';
+comment on function app_private.find_rooms_to_lock(uuid[]) is 'The resources to lock before touching the room of these offerings, and the holds on them that are overdue.';
 
 create function app_private.lock_room(offering_ids uuid[]) returns void
 language plpgsql volatile
 as $$
 declare
-  v_sharing uuid[];
-  v_overdue uuid[];
-  v_resources uuid[];
+  v_before app_private.rooms_to_lock;
+  v_rooms app_private.rooms_to_lock;
   v_hold uuid;
 begin
   for v_attempt in 1..10 loop
-    v_sharing := app_private.offerings_sharing(offering_ids);
-    v_resources := app_private.resources_to_lock(v_sharing, app_private.overdue_holds(v_sharing));
+    v_before := app_private.find_rooms_to_lock(offering_ids);
     begin
-      perform from app_public.resources r where r.id = any (v_resources) order by r.id for no key update;
-      v_sharing := app_private.offerings_sharing(offering_ids);
-      v_overdue := app_private.overdue_holds(v_sharing);
-      exit when app_private.resources_to_lock(v_sharing, v_overdue) <@ v_resources;
+      perform from app_public.resources r where r.id = any (v_before.resources) order by r.id for no key update;
+      v_rooms := app_private.find_rooms_to_lock(offering_ids);
+      exit when v_rooms.resources <@ v_before.resources;
       -- They changed meanwhile. More locks now might be out of order, so these are given up first.
       raise sqlstate 'RSAGN';
     exception
@@ -1739,12 +1770,8 @@ begin
   end loop;
 
   -- What is due is due, worker or no worker.
-  foreach v_hold in array v_overdue loop
-    perform app_private.expire_hold(v_hold)
-    from app_private.occupancies o
-    where o.booking_id = v_hold and o.resource_id in (
-      select x.resource_id from app_public.offering_resources x where x.offering_id = any (offering_ids))
-    limit 1;
+  foreach v_hold in array v_rooms.overdue loop
+    perform app_private.expire_hold(v_hold);
   end loop;
 end
 $$;
@@ -1795,7 +1822,7 @@ comment on function app_private.give_back_room(uuid, uuid, boolean) is 'Frees th
 
 revoke execute on function
   app_private.occupies(app_public.booking_status), app_private.resources_of(uuid), app_private.offerings_sharing(uuid[]),
-  app_private.overdue_holds(uuid[]), app_private.resources_to_lock(uuid[], uuid[]),
+  app_private.resources_of_all(uuid[]), app_private.overdue_holds(uuid[]), app_private.find_rooms_to_lock(uuid[]),
   app_private.lock_room(uuid[]), app_private.is_free(uuid, tstzrange), app_private.take_room(app_public.bookings),
   app_private.give_back_room(uuid, uuid, boolean) from public;
 --! EndIncluded functions/room.sql
@@ -2117,7 +2144,6 @@ as $$
   from (
     select e as entry
     from app_public.waitlist_entries e
-    join app_public.offerings f on f.id = e.offering_id and f.archived_at is null
     where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
@@ -2133,7 +2159,7 @@ as $$
         select from app_public.waitlist_entries other
         join app_public.offering_resources theirs on theirs.offering_id = other.offering_id
         join app_public.offering_resources own on own.resource_id = theirs.resource_id
-        where other.customer_id = e.customer_id and other.status = 'offered' and own.offering_id = e.offering_id)
+        where other.customer_id = e.customer_id and other.hold_id is not null and own.offering_id = e.offering_id)
     order by e.priority, e.joined_at, e.id
     offset 0
   ) q
@@ -2233,7 +2259,9 @@ begin
     begin
       perform app_private.make_offer(v_entry, resource_ids, during);
     exception
-      when lock_not_available or deadlock_detected or serialization_failure then
+      when lock_not_available or deadlock_detected or serialization_failure or insufficient_resources
+        or system_error then
+        -- None of these is the fault of the entry.
         raise;
       when others then
         -- One bad entry must not cancel somebody else's cancellation.
@@ -2670,6 +2698,21 @@ end
 $$;
 comment on function app_private.customer_of_user(uuid, uuid) is 'The customer a user is in an organisation, made where they first book, and locked.';
 
+create function app_private.refuse_if_blacked_out(offering_id uuid, starts_at timestamptz, ends_at timestamptz) returns void
+language plpgsql stable
+as $$
+declare
+  v_reason text;
+begin
+  select k.reason into v_reason from app_private.blackouts_over(offering_id, starts_at, ends_at) k
+  order by k.starts_at limit 1;
+  if found then
+    perform app_private.fail('RSBLK', format('This time cannot be booked: %s', v_reason));
+  end if;
+end
+$$;
+comment on function app_private.refuse_if_blacked_out(uuid, timestamptz, timestamptz) is 'Refuses a range that a blackout touches, with its reason. Errors: RSBLK.';
+
 create function app_private.check_times(
   offering_id uuid, policy app_public.policy_versions, during tstzrange, now_at timestamptz, heeds_limits boolean
 ) returns void
@@ -2678,7 +2721,6 @@ as $$
 declare
   v_length interval := app_private.elapsed(lower(during), upper(during));
   v_lead interval := app_private.elapsed(now_at, lower(during));
-  v_reason text;
 begin
   if lower(during) <= now_at then
     perform app_private.fail('RSTIM', 'This time has already begun.');
@@ -2691,12 +2733,9 @@ begin
   elsif heeds_limits and v_lead < policy.booking_cutoff then
     perform app_private.fail('RSTIM', 'It is too late to book this time.');
   end if;
-  select k.reason into v_reason from app_private.blackouts_over(offering_id, lower(during), upper(during)) k
-  order by k.starts_at limit 1;
-  if found then
-    perform app_private.fail('RSBLK', format('This time cannot be booked: %s', v_reason));
-  elsif not app_private.is_open(offering_id, lower(during), upper(during)) then
-    perform app_private.fail('RSTIM', 'This is outside the opening hours.');
+  perform app_private.refuse_if_blacked_out(offering_id, lower(during), upper(during));
+  if not app_private.is_open(offering_id, lower(during), upper(during)) then
+    perform app_private.fail('RSTIM', 'This is outside the opening hours, or not offered any more.');
   end if;
 end
 $$;
@@ -2816,6 +2855,7 @@ revoke execute on function
   app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, integer, text, uuid, timestamptz, app_private.booking_terms, timestamptz),
   app_private.end_booking(uuid, app_public.booking_status, text, uuid), app_private.lock_booking(uuid),
   app_private.lock_customer(uuid), app_private.customer_of_user(uuid, uuid),
+  app_private.refuse_if_blacked_out(uuid, timestamptz, timestamptz),
   app_private.check_times(uuid, app_public.policy_versions, tstzrange, timestamptz, boolean),
   app_private.check_daily_bookings(uuid, uuid, app_public.policy_versions, timestamptz, uuid),
   app_private.has_booking_there(uuid, uuid, tstzrange),
@@ -3119,7 +3159,8 @@ begin
     perform app_private.notify_customer(v_booking.customer_id, 'booking_modified', v_booking.id, null, jsonb_build_object(
       'sequence', v_booking.sequence, 'status', v_booking.status,
       'actor', case when app_private.is_customer(v_booking.customer_id) then 'customer' else 'manager' end, 'previous', jsonb_build_object(
-        'startsAt', v_before.starts_at, 'endsAt', v_before.ends_at)));
+        'startsAt', v_before.starts_at, 'endsAt', v_before.ends_at,
+        'purpose', case when v_before.purpose is distinct from v_booking.purpose then coalesce(v_before.purpose, '') end)));
   end if;
   return v_booking;
 end
@@ -3178,12 +3219,16 @@ as $$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
 begin
-  if app_private.is_customer(v_booking.customer_id) and v_booking.status <> 'held' then
-    return app_private.end_booking_by_customer(booking_id, reason);
-  elsif app_private.is_manager_of(v_booking.offering_id) and v_booking.status <> 'held' then
-    return app_private.end_booking_by_manager(booking_id, reason);
+  if v_booking.status = 'held'
+     or not (app_private.is_customer(v_booking.customer_id) or app_private.is_manager_of(v_booking.offering_id)) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
-  perform app_private.fail('RSNTF', 'There is no such booking.');
+  -- A manager who has booked for themselves is the manager once it has begun.
+  if app_private.is_customer(v_booking.customer_id)
+     and not (v_booking.starts_at <= app_private.clock() and app_private.is_manager_of(v_booking.offering_id)) then
+    return app_private.end_booking_by_customer(booking_id, reason);
+  end if;
+  return app_private.end_booking_by_manager(booking_id, reason);
 end
 $$;
 comment on function app_public.cancel_booking(uuid, text) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers also later and with a reason. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
@@ -3543,6 +3588,8 @@ declare
   v_terms app_private.booking_terms := app_private.terms_of(policy, entry.starts_at, now_at, policy.requires_approval);
   v_booking app_public.bookings;
 begin
+  -- One of the whole organisation takes its offers back a little later, room by room.
+  perform app_private.refuse_if_blacked_out(entry.offering_id, entry.starts_at, entry.ends_at);
   update app_public.bookings b
   set status = v_terms.status, hold_expires_at = null, unclaimed = false, made_at = now_at, request_expires_at = v_terms.request_expires_at,
       confirm_by = v_terms.confirm_by, attendance_confirmed_at = v_terms.attendance_confirmed_at,
@@ -3555,7 +3602,7 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_private.claim_hold(app_public.waitlist_entries, app_public.policy_versions, timestamptz) is 'Turns a hold into a booking, if its deadline has not passed. Errors: RSEXP.';
+comment on function app_private.claim_hold(app_public.waitlist_entries, app_public.policy_versions, timestamptz) is 'Turns a hold into a booking, if its deadline has not passed. Errors: RSEXP, RSBLK.';
 
 create function app_private.claim_in_last_call(entry app_public.waitlist_entries, policy app_public.policy_versions, now_at timestamptz)
 returns app_public.bookings
@@ -3771,7 +3818,7 @@ create function app_private.bookings_hit(blackout app_public.blackouts) returns 
 language sql stable
 as $$
   select b.* from app_public.bookings b
-  where b.offering_id in (select app_private.offerings_hit(blackout))
+  where b.organization_id = blackout.organization_id and b.offering_id in (select app_private.offerings_hit(blackout))
     and b.ended_at is null and b.starts_at < blackout.ends_at and b.ends_at > blackout.starts_at
   order by b.starts_at, b.id
 $$;
@@ -3859,7 +3906,8 @@ comment on function app_private.checked_blackout(uuid, uuid, uuid, timestamptz, 
 create function app_public.create_blackout(
   organization_id uuid, starts_at timestamptz, ends_at timestamptz, reason text,
   offering_id uuid default null, resource_id uuid default null,
-  kind app_public.blackout_kind default 'custom', cancel_bookings boolean default false
+  kind app_public.blackout_kind default 'custom', cancel_bookings boolean default false,
+  idempotency_key text default null
 ) returns app_public.blackouts
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -3867,9 +3915,17 @@ as $$
 declare
   v_blackout app_public.blackouts := app_private.checked_blackout(organization_id, offering_id, resource_id, starts_at, ends_at);
   v_reason text := app_private.checked_text(reason, 500);
+  v_id uuid;
 begin
   if v_reason is null then
     perform app_private.fail('RSARG', 'Please give a reason; customers are told.');
+  end if;
+  v_id := app_private.begin_idempotent('create_blackout', idempotency_key,
+    jsonb_build_array(organization_id, extract(epoch from starts_at), extract(epoch from ends_at), reason, offering_id,
+      resource_id, kind, cancel_bookings));
+  if v_id is not null then
+    select * into v_blackout from app_public.blackouts k where k.id = v_id;
+    return v_blackout;
   end if;
   if num_nonnulls(offering_id, resource_id) = 1 then
     perform app_private.lock_room(array(select app_private.offerings_hit(v_blackout)));
@@ -3888,10 +3944,11 @@ begin
   else
     perform app_private.plan_sweeps(v_blackout.id);
   end if;
+  perform app_private.end_idempotent('create_blackout', idempotency_key, v_blackout.id);
   return v_blackout;
 end
 $$;
-comment on function app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
+comment on function app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean, text) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
 
 create function app_private.plan_sweeps(blackout_id uuid) returns void
 language sql volatile
@@ -3991,11 +4048,11 @@ revoke execute on function
   app_private.clear_for_blackout(app_public.bookings, text), app_private.refuse_blackout(app_public.blackouts),
   app_public.blackout_conflicts(uuid, timestamptz, timestamptz, uuid, uuid),
   app_private.checked_blackout(uuid, uuid, uuid, timestamptz, timestamptz),
-  app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean),
+  app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean, text),
   app_private.plan_sweeps(uuid), app_private.sweep_blackout(uuid), app_public.lift_blackout(uuid) from public;
 grant execute on function
   app_public.blackout_conflicts(uuid, timestamptz, timestamptz, uuid, uuid),
-  app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean),
+  app_public.create_blackout(uuid, timestamptz, timestamptz, text, uuid, uuid, app_public.blackout_kind, boolean, text),
   app_public.lift_blackout(uuid) to reslot_user, reslot_admin;
 --! EndIncluded functions/blackouts.sql
 --! Included functions/configuration.sql
@@ -4032,11 +4089,11 @@ begin
   end if;
   -- Whoever was offered a time that is closed now loses the offer, not the place in the queue.
   perform app_private.end_offer(e.id, 'waiting', 'This time is outside the opening hours now.')
-  from app_public.bookings b join app_public.waitlist_entries e on e.hold_id = b.id
-  where b.status = 'held'
-    and b.offering_id in (
+  from app_public.waitlist_entries e
+  where e.hold_id is not null
+    and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
-    and not app_private.hours_of(v_resource.id, b.starts_at, b.ends_at) @> tstzrange(b.starts_at, b.ends_at);
+    and not app_private.hours_of(v_resource.id, e.starts_at, e.ends_at) @> tstzrange(e.starts_at, e.ends_at);
   perform app_private.hand_on(array[v_resource.id], tstzrange(app_private.clock(), null));
   return query select h.* from app_public.opening_hours h where h.resource_id = v_resource.id order by h.weekday, h.opens;
 end
@@ -4054,6 +4111,29 @@ begin
 end
 $$;
 comment on function app_private.lock_resource(uuid) is 'Locks a resource and all that its offerings use.';
+
+-- By a function, although the rest of a resource is edited directly: its row is the lock on its room, and whoever holds
+-- one room of a hall and then wants the other would be in the way of who books both.
+create function app_public.archive_resource(resource_id uuid, archived boolean default true) returns app_public.resources
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_resource app_public.resources;
+begin
+  select * into v_resource from app_public.resources r where r.id = archive_resource.resource_id;
+  if v_resource.id is null or not app_private.is_manager_in(v_resource.organization_id) then
+    perform app_private.fail('RSNTF', 'There is no such resource.');
+  end if;
+  perform app_private.lock_resource(v_resource.id);
+  update app_public.resources r
+  set archived_at = case when coalesce(archived, true) then coalesce(r.archived_at, app_private.clock()) end
+  where r.id = v_resource.id
+  returning * into v_resource;
+  return v_resource;
+end
+$$;
+comment on function app_public.archive_resource(uuid, boolean) is 'For managers: puts a resource away, or with `archived` false takes it back into use. Put away it is closed: bookings stay, offers are taken back, and who waits keeps the place; taken back, its time goes to the people waiting. Again: the same. Errors: RSNTF.';
 
 create function app_private.replace_hours(resource app_public.resources, hours jsonb) returns void
 language plpgsql volatile
@@ -4188,9 +4268,10 @@ begin
   for v_booking in
     select b.* from app_public.bookings b
     join app_public.offerings f on f.id = b.offering_id and f.policy_id = v_policy.id
-    where b.status in ('pending', 'confirmed') and b.policy_version_id <> v_version.id
+    where b.organization_id = v_policy.organization_id and b.ended_at is null
+      and b.status in ('pending', 'confirmed') and b.policy_version_id <> v_version.id
     order by b.id
-    limit 500
+    limit 100
     for no key update of b
   loop
     perform app_private.apply_policy_to(v_booking, v_version);
@@ -4199,7 +4280,7 @@ begin
   return v_count;
 end
 $$;
-comment on function app_public.apply_policy(uuid) is 'For managers: moves the live bookings of a policy to its newest version and says how many moved: at most 500 at a time, so that nobody waits long for their rooms; call it until it says 0. No deadline somebody was told moves to an earlier time. Errors: RSNTF.';
+comment on function app_public.apply_policy(uuid) is 'For managers: moves the live bookings of a policy to its newest version and says how many moved: at most 100 at a time, so that nobody waits long for their rooms; call it until it says 0. No deadline somebody was told moves to an earlier time. Errors: RSNTF.';
 
 create function app_private.apply_policy_to(booking app_public.bookings, policy app_public.policy_versions) returns void
 language plpgsql volatile
@@ -4243,11 +4324,13 @@ comment on function app_private.apply_policy_to(app_public.bookings, app_public.
 
 revoke execute on function
   app_public.set_opening_hours(uuid, jsonb, boolean), app_private.lock_resource(uuid),
+  app_public.archive_resource(uuid, boolean),
   app_private.replace_hours(app_public.resources, jsonb), app_public.set_offering_resources(uuid, uuid[]),
   app_public.revise_policy(uuid, jsonb), app_private.policy_versions_normalise(), app_public.apply_policy(uuid),
   app_private.apply_policy_to(app_public.bookings, app_public.policy_versions) from public;
 grant execute on function
-  app_public.set_opening_hours(uuid, jsonb, boolean), app_public.set_offering_resources(uuid, uuid[]),
+  app_public.set_opening_hours(uuid, jsonb, boolean), app_public.archive_resource(uuid, boolean),
+  app_public.set_offering_resources(uuid, uuid[]),
   app_public.revise_policy(uuid, jsonb), app_public.apply_policy(uuid) to reslot_user, reslot_admin;
 --! EndIncluded functions/configuration.sql
 --! Included functions/time.sql
@@ -4479,10 +4562,12 @@ as $$
   select d.* from app_public.deliveries d
   where d.status = 'queued' and d.next_attempt_at <= (select app_private.clock())
     -- First tries about one subject to one address go out in the order in which they were owed.
-    and not exists (
-      select from app_public.deliveries earlier
+    -- (Not as `exists`, which may be planned as one look at all deliveries there are.)
+    and (
+      select earlier.id from app_public.deliveries earlier
       where earlier.subject_id = d.subject_id and earlier.id < d.id and earlier.address = d.address
-        and (earlier.status = 'sending' or earlier.status = 'queued' and earlier.attempts = 0))
+        and (earlier.status = 'sending' or earlier.status = 'queued' and earlier.attempts = 0)
+      limit 1) is null
   order by d.next_attempt_at, d.id
   limit batch
   for no key update of d skip locked
@@ -4594,7 +4679,9 @@ begin
   elsif v_note.kind = 'booking_reminder' then
     perform app_private.note_reminder_sent(v_note.booking_id);
   end if;
-  update app_public.deliveries d set followed_up_at = app_private.clock() where d.id = v_delivery.id;
+  -- Whoever had it tried again meanwhile begins anew: the next acceptance has consequences of its own.
+  update app_public.deliveries d set followed_up_at = app_private.clock()
+  where d.id = v_delivery.id and d.status = v_delivery.status and d.attempts = v_delivery.attempts;
 end
 $$;
 comment on function app_private.follow_up_delivery(uuid) is 'Sets in motion what depends on a delivery: the claim window of an offer, the notice of a reminder. Repeating it changes nothing.';
@@ -4682,8 +4769,8 @@ language sql stable
 as $$
   select jsonb_strip_nulls(jsonb_build_object(
     'id', entry.id, 'status', entry.status, 'offeringId', f.id, 'offeringName', f.name, 'address', f.address,
-    'timeZone', app_private.zone_of(f.id), 'startsAt', entry.starts_at, 'endsAt', entry.ends_at,
-    'partySize', entry.party_size, 'note', entry.note,
+    'supportContact', f.support_contact, 'timeZone', app_private.zone_of(f.id),
+    'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
     -- A hold is sold at the price it was offered at.
     'price', coalesce(h.price, f.price), 'currency', coalesce(h.currency, g.currency),
     'needsApproval', p.requires_approval,
@@ -4699,6 +4786,14 @@ as $$
   where f.id = entry.offering_id
 $$;
 comment on function app_private.entry_as_json(app_public.waitlist_entries) is 'A waitlist entry as mails and link pages show it.';
+
+create function app_private.customer_contact(customer_id uuid) returns jsonb
+language sql stable
+as $$
+  select jsonb_build_object('customerContact', nullif(concat_ws(', ', c.phone, c.email), ''))
+  from app_public.customers c where c.id = customer_contact.customer_id
+$$;
+comment on function app_private.customer_contact(uuid) is 'How managers reach a customer, as their mails show it.';
 
 create function app_private.organization_as_json(organization_id uuid) returns jsonb
 language sql stable
@@ -4757,7 +4852,11 @@ language sql volatile
 as $$
   select jsonb_agg(app_private.entry_as_json(e) || jsonb_build_object('tokens', app_private.issue_links(
       delivery, notification,
-      case when e.status = 'offered' then '{claim,decline}' else '{leave}' end::app_private.link_action[],
+      case
+        when e.status = 'offered' then '{claim,decline}'
+        -- In the last call the first to claim gets it, so these links are the offer.
+        when e.last_call_at <= (select app_private.clock()) then '{claim,leave}'
+        else '{leave}' end::app_private.link_action[],
       null, e)) order by e.starts_at)
   from app_public.waitlist_entries e
   where e.customer_id = notification.customer_id and e.ended_at is null
@@ -4790,7 +4889,9 @@ begin
   return query select v_note.kind, v_recipient ->> 'locale', jsonb_strip_nulls(v_note.data || jsonb_build_object(
     'organization', app_private.organization_as_json(v_note.organization_id),
     'recipient', v_recipient,
-    'booking', case when v_booking.id is not null then app_private.booking_as_json(v_booking) end,
+    'booking', case when v_booking.id is not null then app_private.booking_as_json(v_booking)
+      -- A message to a user about a booking is one to a manager, who may have to call.
+      || case when v_note.user_id is not null then app_private.customer_contact(v_booking.customer_id) else '{}' end end,
     'entry', case when v_entry.id is not null then app_private.entry_as_json(v_entry) end,
     'bookings', case when v_note.kind = 'links_again' then app_private.live_bookings_with_links(delivery, v_note) end,
     'entries', case when v_note.kind = 'links_again' then app_private.live_entries_with_links(delivery, v_note) end,
@@ -4801,7 +4902,7 @@ comment on function app_private.mail_model(app_public.deliveries) is 'Kind, lang
 
 revoke execute on function
   app_private.booking_as_json(app_public.bookings), app_private.entry_as_json(app_public.waitlist_entries),
-  app_private.organization_as_json(uuid),
+  app_private.customer_contact(uuid), app_private.organization_as_json(uuid),
   app_private.link_expiry(app_private.link_action, app_public.bookings, app_public.waitlist_entries),
   app_private.issue_links(app_public.deliveries, app_public.notifications, app_private.link_action[], app_public.bookings, app_public.waitlist_entries),
   app_private.live_bookings_with_links(app_public.deliveries, app_public.notifications),
@@ -4829,7 +4930,9 @@ $$;
 comment on function app_private.add_jobs(jsonb) is 'Adds jobs [{task, payload, delay_seconds, key}] in one call; a job of the same key that waits is replaced.';
 
 -- A worker that hangs, or sits on a machine that was put to sleep, still has its connections and so counts as alive. A
--- deadline takes milliseconds: a job that has been at work for half a minute is given to somebody else as well.
+-- deadline takes milliseconds: a job that has been at work for half a minute is given to somebody else as well. One that
+-- would rest longer than that is tried now: after some failures the queue waits for hours, and so it would after the
+-- clock of the database was ahead for a while.
 create function app_private.live_jobs(keys text[]) returns setof text
 language sql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -4837,8 +4940,9 @@ as $$
   select j.key from graphile_worker.jobs j
   where j.key = any (keys) and j.attempts < j.max_attempts
     and coalesce(j.locked_at > clock_timestamp() - interval '30 seconds', true)
+    and j.run_at < clock_timestamp() + interval '30 seconds'
 $$;
-comment on function app_private.live_jobs(text[]) is 'Which of these keys belong to a job that will still run.';
+comment on function app_private.live_jobs(text[]) is 'Which of these keys belong to a job that will soon run.';
 
 revoke execute on function app_private.add_jobs(jsonb), app_private.live_jobs(text[]) from public;
 -- Only for as long as it takes: the worker makes nothing in our schemas.
@@ -4883,7 +4987,8 @@ $$;
 comment on function app_private.queue_due_deadlines(integer, interval) is 'Marks deadlines that are due within the horizon and queues a job for each, due at the deadline.';
 
 -- A lease whose holder died is given back here; a mark without a job (the queue was emptied, the job used up its tries)
--- is cleared, so that the deadline is queued again.
+-- is cleared, so that the deadline is queued again. What lies further ahead than anything is ever put was written while
+-- the clock of the database was wrong; it does not wait until that time comes.
 create function app_private.recover_lost_work() returns integer
 language plpgsql volatile
 as $$
@@ -4894,13 +4999,18 @@ declare
 begin
   update app_public.deliveries d set status = 'queued', lease_until = null, next_attempt_at = v_now
   where d.id in (
-    select l.id from app_public.deliveries l where l.status = 'sending' and l.lease_until < v_now
+    select l.id from app_public.deliveries l
+    where l.status = 'sending' and (l.lease_until < v_now or l.lease_until > v_now + interval '1 minute')
     order by l.lease_until limit 1000 for update skip locked);
   get diagnostics v_leases = row_count;
+  update app_public.deliveries d set next_attempt_at = v_now
+  where d.id in (
+    select q.id from app_public.deliveries q where q.status = 'queued' and q.next_attempt_at > v_now + interval '10 minutes'
+    order by q.next_attempt_at limit 1000 for update skip locked);
 
   with queued as (
     select d.subject_id, 'deadline:' || d.subject_id as key from app_private.deadlines d
-    where d.queued_at < v_now - interval '5 seconds'
+    where d.queued_at < v_now - interval '5 seconds' or d.queued_at > v_now + interval '5 seconds'
     order by d.queued_at limit 5000
     for update skip locked
   )
@@ -4984,7 +5094,8 @@ language sql stable security definer rows 20
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
   select b.* from app_public.bookings b
-  where b.customer_id in (select app_private.own_customer_ids()) and not b.unclaimed
+  -- An array, here and below, so that the index is used: as a list it is compared with every row there is.
+  where b.customer_id = any (array(select app_private.own_customer_ids())) and not b.unclaimed
     and (upcoming is null or upcoming = (b.ends_at > (select app_private.clock())))
   order by b.starts_at, b.id
 $$;
@@ -4995,7 +5106,7 @@ language sql stable security definer rows 5
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
   select e.* from app_public.waitlist_entries e
-  where e.customer_id in (select app_private.own_customer_ids())
+  where e.customer_id = any (array(select app_private.own_customer_ids()))
     and (not coalesce(live, false) or e.ended_at is null)
   order by e.starts_at, e.id
 $$;
@@ -5044,7 +5155,7 @@ set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
   select n.* from app_public.notifications n
   where (n.user_id = (select app_private.current_user_id())
-      or n.customer_id in (select app_private.own_customer_ids()))
+      or n.customer_id = any (array(select app_private.own_customer_ids())))
     and (not coalesce(unread_only, false) or n.read_at is null)
   order by n.created_at desc, n.id desc
 $$;
@@ -5063,7 +5174,7 @@ begin
   update app_public.notifications n set read_at = app_private.clock()
   where n.read_at is null and (mark_notifications_read.ids is null or n.id = any (mark_notifications_read.ids))
     and (n.user_id = (select app_private.current_user_id())
-      or n.customer_id in (select app_private.own_customer_ids()));
+      or n.customer_id = any (array(select app_private.own_customer_ids())));
   get diagnostics v_count = row_count;
   return v_count;
 end
@@ -5210,18 +5321,28 @@ as $$
 $$;
 comment on function app_public.waitlist_lengths(uuid) is 'For managers: how many people wait, per offering.';
 
+-- Under row-level security the planner may not look at how rare a status is, takes failures for a large part of the
+-- history and would read all of that; each of the three is in an index of its own.
 create function app_public.failed_deliveries(organization_id uuid default null) returns setof app_public.deliveries
 language sql stable security definer rows 50
 set search_path = pg_catalog, app_public, app_private, pg_temp
+set enable_seqscan = off
 as $$
-  select d.* from app_public.deliveries d
-  join app_public.notifications n on n.id = d.notification_id
-  left join app_public.bookings b on b.id = n.booking_id
-  left join app_public.waitlist_entries e on e.id = n.entry_id
-  where (d.status = 'dead' or d.bounced_at is not null or d.status = 'queued' and d.attempts > 0)
-    and (failed_deliveries.organization_id is null or d.organization_id = failed_deliveries.organization_id)
-    and (app_private.is_admin()
-      or coalesce(b.offering_id, e.offering_id) in (select app_private.managed_offering_ids()))
+  with failed as materialized (
+    select d.* from app_public.deliveries d where d.status = 'dead'
+    union all
+    select d.* from app_public.deliveries d where d.status = 'queued' and d.attempts > 0
+    union all
+    select d.* from app_public.deliveries d where d.bounced_at is not null and d.status = 'sent'
+  )
+  select d.* from failed d
+  where (failed_deliveries.organization_id is null or d.organization_id = failed_deliveries.organization_id)
+    and (app_private.is_admin() or (
+      select coalesce(b.offering_id, e.offering_id)
+      from app_public.notifications n
+      left join app_public.bookings b on b.id = n.booking_id
+      left join app_public.waitlist_entries e on e.id = n.entry_id
+      where n.id = d.notification_id) = any (array(select app_private.managed_offering_ids())))
   order by d.id desc
 $$;
 comment on function app_public.failed_deliveries(uuid) is 'For managers: mails that are dead, came back, or have failed at least once and are being retried; newest first.';
@@ -5259,6 +5380,8 @@ comment on function app_public.retry_delivery(uuid) is 'For managers: tries a fa
 create function app_public.job_health() returns setof app_public.health
 language plpgsql stable security definer rows 10
 set search_path = pg_catalog, app_public, app_private, pg_temp
+-- As in failed_deliveries.
+set enable_seqscan = off
 as $$
 declare
   v_now timestamptz := app_private.clock();
@@ -5659,10 +5782,22 @@ declare
 begin
   select u.email_normalised into v_email from app_public.users u
   where u.id = adopt_customers.user_id and u.email_verified_at is not null;
+  -- Usually there is nobody to take over, and then a session that is renewed waits for no room.
+  if not exists (
+    select from app_public.customers c
+    where c.email_normalised = v_email and c.user_id is null and c.erased_at is null
+  ) then
+    return;
+  end if;
   perform from app_public.customers c
   where c.user_id = adopt_customers.user_id
      or (c.email_normalised = v_email and c.user_id is null and c.erased_at is null)
   order by c.id for no key update;
+  -- The rooms of all organisations at once, in one order: whoever erases an account locks them so as well.
+  perform app_private.lock_room(app_private.live_offerings_of(array(
+    select c.id from app_public.customers c
+    where c.user_id = adopt_customers.user_id
+       or (c.email_normalised = v_email and c.user_id is null and c.erased_at is null))));
   for v_found in
     select g.organization_id, g.ids, coalesce(own.id, g.ids[1]) as into_id
     from (
@@ -7120,49 +7255,54 @@ end
 $$;
 comment on function app_private.organizations_add_default_policy() is 'An organisation made by hand begins with a default policy.';
 
--- Archiving is edited directly; what comes back is room that was not there, and people may wait for it.
+create function app_private.offerings_within(table_name text, id uuid) returns uuid[]
+language sql stable
+as $$
+  select coalesce(array_agg(f.id), '{}') from app_public.offerings f
+  where case table_name
+    when 'organizations' then f.organization_id = offerings_within.id
+    when 'resources' then exists (
+      select from app_public.offering_resources x where x.offering_id = f.id and x.resource_id = offerings_within.id)
+    else f.id = offerings_within.id end
+$$;
+comment on function app_private.offerings_within(text, uuid) is 'The offerings of an organisation, those that use a resource, or the offering itself.';
+
+-- What comes back is room that was not there, and people may wait for it.
 create function app_private.hand_on_what_came_back() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_resources uuid[];
+  v_offerings uuid[] := app_private.offerings_within(tg_table_name, new.id);
 begin
-  if tg_table_name = 'resources' then
-    perform app_private.lock_resource(new.id);
-    v_resources := array[new.id];
-  else
-    perform app_private.lock_room(array[new.id]);
-    v_resources := app_private.resources_of(new.id);
-  end if;
-  perform app_private.hand_on(v_resources, tstzrange(app_private.clock(), null));
+  perform app_private.lock_room(v_offerings);
+  perform app_private.hand_on(
+    case tg_table_name when 'resources' then array[new.id] else app_private.resources_of_all(v_offerings) end,
+    tstzrange(app_private.clock(), null));
   return null;
 end
 $$;
-comment on function app_private.hand_on_what_came_back() is 'Hands on the room of an offering or a resource that is no longer archived.';
+comment on function app_private.hand_on_what_came_back() is 'Hands on the room of an organisation, an offering or a resource that is no longer archived.';
 
 create function app_private.take_back_what_went() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_offerings uuid[] := case tg_table_name
-    when 'resources' then array(
-      select x.offering_id from app_public.offering_resources x where x.resource_id = new.id)
-    else array[new.id] end;
+  v_offerings uuid[] := app_private.offerings_within(tg_table_name, new.id);
 begin
   perform app_private.lock_room(v_offerings);
   -- Bookings were promised and stay; what is only offered is not given any more.
   perform app_private.end_offer(e.id, 'waiting', 'This is not offered any more.')
   from app_public.waitlist_entries e
-  where e.status = 'offered' and e.offering_id = any (v_offerings);
+  where e.hold_id is not null and e.offering_id = any (v_offerings);
   return null;
 end
 $$;
-comment on function app_private.take_back_what_went() is 'Ends the live offers of an offering or a resource that was archived; the entries keep their places.';
+comment on function app_private.take_back_what_went() is 'Ends the live offers of an organisation, an offering or a resource that was archived; the entries keep their places.';
 
 revoke execute on function
-  app_private.take_back_what_went(), app_private.hand_on_what_came_back(), app_private.check_same_organization(), app_private.policies_add_first_version(),
+  app_private.offerings_within(text, uuid), app_private.take_back_what_went(), app_private.hand_on_what_came_back(), app_private.check_same_organization(), app_private.policies_add_first_version(),
   app_private.organizations_add_default_policy() from public;
 
 create trigger offerings_check_same_organization
@@ -7190,6 +7330,9 @@ create trigger policies_add_first_version after insert on app_public.policies
 create trigger organizations_add_default_policy after insert on app_public.organizations
   for each row when (current_user <> 'reslot_owner') execute function app_private.organizations_add_default_policy();
 
+create trigger organizations_hand_on after update of archived_at on app_public.organizations
+  for each row when (old.archived_at is not null and new.archived_at is null)
+  execute function app_private.hand_on_what_came_back();
 create trigger offerings_hand_on after update of archived_at on app_public.offerings
   for each row when (old.archived_at is not null and new.archived_at is null)
   execute function app_private.hand_on_what_came_back();
@@ -7197,6 +7340,9 @@ create trigger resources_hand_on after update of archived_at on app_public.resou
   for each row when (old.archived_at is not null and new.archived_at is null)
   execute function app_private.hand_on_what_came_back();
 
+create trigger organizations_take_back after update of archived_at on app_public.organizations
+  for each row when (old.archived_at is null and new.archived_at is not null)
+  execute function app_private.take_back_what_went();
 create trigger offerings_take_back after update of archived_at on app_public.offerings
   for each row when (old.archived_at is null and new.archived_at is not null)
   execute function app_private.take_back_what_went();
@@ -7505,8 +7651,8 @@ create policy update_managed on app_public.resources for update to reslot_user
   with check (organization_id in (select app_private.managed_organization_ids()));
 
 grant select on app_public.resources to reslot_anonymous, reslot_user, reslot_admin;
--- The zone is set once: opening hours and bookings were made in it.
-grant insert (organization_id, name, time_zone), update (name, archived_at)
+-- The zone is set once: opening hours and bookings were made in it. Archiving takes room, and so is a function.
+grant insert (organization_id, name, time_zone), update (name)
   on app_public.resources to reslot_user, reslot_admin;
 --! EndIncluded policies/resources.sql
 --! Included policies/opening_hours.sql
@@ -7539,13 +7685,18 @@ create policy read_own on app_public.customers for select to reslot_user
   using (user_id = (select app_private.current_user_id()));
 create policy read_of_managed_organization on app_public.customers for select to reslot_user
   using (organization_id = any (array(select app_private.managed_organization_ids())));
--- A manager of named offerings knows the people who book or wait there, and nobody else.
+-- A manager of named offerings knows the people who book or wait there, and nobody else. Asked for each customer, once it
+-- is known that there are such offerings, and not by `exists`, which may be planned as a list of all who ever booked.
 create policy read_of_named_offering on app_public.customers for select to reslot_user
   using (
-    id = any (array(select b.customer_id from app_public.bookings b
-                    where b.offering_id = any (array(select app_private.named_offering_ids()))))
-    or id = any (array(select e.customer_id from app_public.waitlist_entries e
-                       where e.offering_id = any (array(select app_private.named_offering_ids()))))
+    (select exists (select app_private.named_offering_ids()))
+    and (
+      (select true from app_public.bookings b
+       where b.customer_id = customers.id and b.offering_id = any (array(select app_private.named_offering_ids()))
+       limit 1)
+      or (select true from app_public.waitlist_entries e
+          where e.customer_id = customers.id and e.offering_id = any (array(select app_private.named_offering_ids()))
+          limit 1))
   );
 
 grant select on app_public.customers to reslot_user, reslot_admin;
@@ -7585,13 +7736,17 @@ create policy read_own on app_public.notifications for select to reslot_user
 create policy read_of_managed_organization on app_public.notifications for select to reslot_user
   using (organization_id = any (array(select app_private.managed_organization_ids()))
          and customer_id is not null and num_nonnulls(booking_id, entry_id) > 0);
+-- Asked for each message, as with customers.
 create policy read_of_named_offering on app_public.notifications for select to reslot_user
-  using (customer_id is not null and (
-    booking_id = any (array(select b.id from app_public.bookings b
-                            where b.offering_id = any (array(select app_private.named_offering_ids()))))
-    or entry_id = any (array(select e.id from app_public.waitlist_entries e
-                             where e.offering_id = any (array(select app_private.named_offering_ids()))))
-  ));
+  using (
+    (select exists (select app_private.named_offering_ids()))
+    and customer_id is not null
+    and (
+      (select true from app_public.bookings b
+       where b.id = booking_id and b.offering_id = any (array(select app_private.named_offering_ids())))
+      or (select true from app_public.waitlist_entries e
+          where e.id = entry_id and e.offering_id = any (array(select app_private.named_offering_ids()))))
+  );
 
 grant select on app_public.notifications to reslot_user, reslot_admin;
 
@@ -7599,21 +7754,8 @@ alter table app_public.deliveries enable row level security, force row level sec
 create policy owner_all on app_public.deliveries to reslot_owner using (true) with check (true);
 create policy admin_all on app_public.deliveries for select to reslot_admin using (true);
 -- Whoever sees what was said sees whether it arrived.
-create policy read_own on app_public.deliveries for select to reslot_user
-  using (notification_id = any (array(
-    select n.id from app_public.notifications n
-    where n.user_id = (select app_private.current_user_id())
-       or n.customer_id = any (array(select app_private.own_customer_ids())))));
-create policy read_of_managed_organization on app_public.deliveries for select to reslot_user
-  using (organization_id = any (array(select app_private.managed_organization_ids()))
-         and exists (select from app_public.notifications n where n.id = notification_id));
-create policy read_of_named_offering on app_public.deliveries for select to reslot_user
-  using (subject_id = any (array(select b.id from app_public.bookings b
-                                 where b.offering_id = any (array(select app_private.named_offering_ids()))
-                                 union all
-                                 select e.id from app_public.waitlist_entries e
-                                 where e.offering_id = any (array(select app_private.named_offering_ids()))))
-         and exists (select from app_public.notifications n where n.id = notification_id));
+create policy read_with_notification on app_public.deliveries for select to reslot_user
+  using ((select true from app_public.notifications n where n.id = notification_id));
 
 -- Not the address: a customer's later account need not know where earlier mails went.
 grant select (id, organization_id, notification_id, subject_id, channel, status, not_after, attempts,
@@ -7629,13 +7771,16 @@ create policy read_own on app_public.audit_log for select to reslot_user
   using (customer_id = any (array(select app_private.own_customer_ids())));
 create policy read_of_managed_organization on app_public.audit_log for select to reslot_user
   using (organization_id = any (array(select app_private.managed_organization_ids())));
+-- Asked for each line, as with customers.
 create policy read_of_named_offering on app_public.audit_log for select to reslot_user
   using (
-    record_id = any (array(select b.id from app_public.bookings b
-                           where b.offering_id = any (array(select app_private.named_offering_ids()))))
-    or record_id = any (array(select e.id from app_public.waitlist_entries e
-                              where e.offering_id = any (array(select app_private.named_offering_ids()))))
-    or record_id = any (array(select app_private.named_offering_ids()))
+    (select exists (select app_private.named_offering_ids()))
+    and (
+      record_id = any (array(select app_private.named_offering_ids()))
+      or (select true from app_public.bookings b
+          where b.id = record_id and b.offering_id = any (array(select app_private.named_offering_ids())))
+      or (select true from app_public.waitlist_entries e
+          where e.id = record_id and e.offering_id = any (array(select app_private.named_offering_ids()))))
   );
 
 grant select on app_public.audit_log to reslot_user, reslot_admin;
@@ -7687,7 +7832,6 @@ comment on view app_private.i3_offers is 'I3: at most one live offer per entry, 
 create view app_private.i4_free_while_waited_for with (security_invoker) as
 select e.id as subject_id, 'room is free while somebody waits for it' as problem
 from app_public.waitlist_entries e
-join app_public.offerings f on f.id = e.offering_id and f.archived_at is null
 where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null
   and e.last_call_at > (select app_private.clock())
   and app_private.is_free(e.offering_id, e.room)
