@@ -9,6 +9,6 @@ export default {
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
   setupFiles: ['<rootDir>/tests/support/quiet.mjs'],
   reporters: ['default', '<rootDir>/tests/support/closingLine.mjs'],
-  testTimeout: 30_000,
+  testTimeout: 90_000,
   maxWorkers: 2,
 };

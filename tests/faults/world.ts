@@ -62,7 +62,7 @@ export const HOUR = 3_600_000;
 /** Patient, because several processes share the machine. */
 export function eventually<T>(
   ask: () => Promise<T | false | null | undefined>,
-  withinMs = 25_000,
+  withinMs = 60_000,
 ): Promise<T> {
   return support.eventually(ask, withinMs);
 }

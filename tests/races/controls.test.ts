@@ -147,18 +147,18 @@ describe('With a lock taken out', () => {
       const problems = await problemsOf(scenario as Scenario, ROUNDS, weaken as Weaken);
       expect(problems).not.toEqual([]);
     },
-    60_000,
+    180_000,
   );
 });
 
 describe('With one of the two safeguards of room', () => {
   test('the lock alone keeps bookings apart', async () => {
     expect(await problemsOf(bookings.bookSame, 5, noConstraint)).toEqual([]);
-  }, 60_000);
+  }, 180_000);
 
   test('the constraint alone keeps bookings apart, though without a clean refusal', async () => {
     const problems = await problemsOf(bookings.bookSame, ROUNDS, noRoomLock);
     expect(problems).toContainEqual(expect.stringMatching(/^23P01 /));
     expect(problems).not.toContainEqual(expect.stringMatching(/^I2/));
-  }, 60_000);
+  }, 180_000);
 });

@@ -76,7 +76,7 @@ describe('At a lock', () => {
       expect(forth.waited).toBe(oneTwo[0] === 'ok');
       expect(back.waited).toBe(twoOne[1] === 'ok');
     },
-    30_000,
+    120_000,
   );
 });
 
@@ -108,7 +108,7 @@ describe('A claim that waits for the lock while its deadline passes', () => {
 
   test('is refused, for the time is read after the lock', async () => {
     expect(await claimHeldUp()).toEqual({ claimed: 'RSEXP', entry: 'offered' });
-  }, 30_000);
+  }, 120_000);
 
   test('would be accepted with the time at which it arrived', async () => {
     const result = await claimHeldUp((db) =>
@@ -123,5 +123,5 @@ describe('A claim that waits for the lock while its deadline passes', () => {
       ),
     );
     expect(result).toEqual({ claimed: 'ok', entry: 'claimed' });
-  }, 30_000);
+  }, 120_000);
 });

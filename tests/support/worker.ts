@@ -48,7 +48,7 @@ export function startTestWorker(
 /** Asks until the answer is not false, null or undefined. */
 export async function eventually<T>(
   ask: () => Promise<T | false | null | undefined>,
-  withinMs = 30_000,
+  withinMs = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {
