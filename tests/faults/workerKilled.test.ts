@@ -10,7 +10,8 @@ import {
   times,
 } from './world.ts';
 
-const RESUMED_WITHIN_MS = 30_000;
+/** Seconds as a rule, a lease and a start; but the machine may be busy. The queue alone takes four hours. */
+const RESUMED_WITHIN_MS = 120_000;
 
 jest.setTimeout(times(600_000, 3_600_000));
 
