@@ -39,3 +39,49 @@ begin
   return v_booking;
 end
 $$;
+
+-- The export tells from where somebody else acted no more than the log does.
+create or replace function app_public.export_my_data() returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_user_id uuid := app_private.signed_in_user_id();
+  v_customer_ids uuid[] := array(select c.id from app_public.customers c where c.user_id = v_user_id order by c.id);
+begin
+  return jsonb_build_object(
+    'exportedAt', app_private.clock(),
+    'account', (select to_jsonb(u) - 'email_normalised' from app_public.users u where u.id = v_user_id),
+    'sessions', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'startedAt', s.started_at, 'lastUsedAt', s.last_used_at, 'ip', s.ip, 'userAgent', s.user_agent) order by s.started_at), '[]')
+      from (
+        select min(t.created_at) as started_at, max(t.created_at) as last_used_at,
+               (array_agg(host(t.ip) order by t.id desc))[1] as ip, (array_agg(t.user_agent order by t.id desc))[1] as user_agent
+        from app_private.refresh_tokens t where t.user_id = v_user_id group by t.family_id
+      ) s),
+    'memberships', (
+      select coalesce(jsonb_agg(to_jsonb(m) order by m.id), '[]') from app_public.memberships m where m.user_id = v_user_id),
+    'customers', (
+      select coalesce(jsonb_agg(to_jsonb(c) - 'email_normalised' || jsonb_build_object('organization', o.name) order by c.id), '[]')
+      from app_public.customers c join app_public.organizations o on o.id = c.organization_id
+      where c.id = any (v_customer_ids)),
+    'bookings', (
+      select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('offering', f.name) order by b.id), '[]')
+      from app_public.bookings b join app_public.offerings f on f.id = b.offering_id
+      where b.customer_id = any (v_customer_ids)),
+    'waitlistEntries', (
+      select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('offering', f.name) order by e.id), '[]')
+      from app_public.waitlist_entries e join app_public.offerings f on f.id = e.offering_id
+      where e.customer_id = any (v_customer_ids)),
+    'notifications', (
+      select coalesce(jsonb_agg(to_jsonb(n) || jsonb_build_object('sentTo', d.address, 'sentAt', d.sent_at) order by n.id), '[]')
+      from app_public.notifications n left join app_public.deliveries d on d.notification_id = n.id
+      where n.customer_id = any (v_customer_ids) or n.user_id = v_user_id),
+    'auditLog', (
+      -- From where somebody else acted is theirs, as everywhere.
+      select coalesce(jsonb_agg(
+        to_jsonb(a) - case when app_private.may_see_origin(a) then '{}'::text[] else '{ip,user_agent}' end order by a.id), '[]')
+      from app_public.audit_log a where a.actor_user_id = v_user_id or a.customer_id = any (v_customer_ids)));
+end
+$$;
