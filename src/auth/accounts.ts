@@ -1,7 +1,7 @@
 /** What people do with their accounts, from the outside in: rules of input, hashing, then SQL. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { hashPassword, passwordMatches } from './passwords.ts';
+import { checkNewPassword, hashPassword, passwordMatches } from './passwords.ts';
 import { Refusal } from './refusal.ts';
 import { type AccessToken, hashToken, type Session, type Tokens } from './tokens.ts';
 import { inAppTransaction, type Origin } from './transaction.ts';
@@ -162,11 +162,13 @@ function passwordActions({ sql }: Means) {
       await sql(origin, 'select app_private.reset_password($1, $2)', [token, passwordHash]);
     },
     changePassword: async (origin: Origin, session: Session, input: ChangePasswordInput) => {
-      const newHash = await hashPassword(input.newPassword);
+      checkNewPassword(input.newPassword);
       const begin = 'select * from app_private.begin_password_check($1)';
       const check = await sql<CheckRow>(origin, begin, [session.userId]);
       const found = await checkPassword(check, input.oldPassword);
       if (!found) throw new Refusal('RSCRD', 'The old password is not right.');
+      // Only now: a locked account must not be a way to keep the server hashing.
+      const newHash = await hashPassword(input.newPassword);
       const values = [session.userId, found.passwordHash, newHash, session.sessionId];
       await sql(origin, 'select app_private.change_password($1, $2, $3, $4)', values);
     },
