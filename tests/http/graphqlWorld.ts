@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type pg from 'pg';
 import { createTokens, hashToken } from '../../src/auth/tokens.ts';
 import { type Config, parseConfig } from '../../src/config.ts';
 import { graphqlMount } from '../../src/graphql/index.ts';
@@ -46,35 +47,31 @@ export interface GraphqlWorld extends World {
   stop(): Promise<void>;
 }
 
-export async function createGraphqlWorld(): Promise<GraphqlWorld> {
+export interface GraphqlWorldOptions {
+  /** Settings as in the environment. */
+  environment?: Record<string, string>;
+  /** Done to the database before the server looks at it, as its owner. */
+  prepare?(db: TestDatabase): Promise<void>;
+}
+
+export async function createGraphqlWorld(options: GraphqlWorldOptions = {}): Promise<GraphqlWorld> {
   const directory = mkdtempSync(join(tmpdir(), 'reslot-graphql-'));
   const database = await cloneDatabase();
+  const owner = database.pool('owner', 2);
+  const change = changesBy(owner);
+  if (options.prepare) await change(options.prepare);
   const config = parseConfig({
     NODE_ENV: 'test',
     PORT: '0',
     DATA_DIR: directory,
     SECRET_KEY: process.env.RESLOT_TEST_SECRET_KEY,
     DATABASE_POOL_SIZE: '6',
+    ...options.environment,
   });
   const server = await openServer(config);
   // Some tests ask more often than people do.
   const rates = { address: 1_000_000, user: 1_000_000 };
   await server.serve(database.url('app'), [graphqlMount({ rates })]);
-  const owner = database.pool('owner', 2);
-  const change: GraphqlWorld['change'] = async (action) => {
-    const client = await owner.connect();
-    try {
-      await client.query('begin');
-      const result = await action(testDatabase(client));
-      await client.query('commit');
-      return result;
-    } catch (error) {
-      await client.query('rollback');
-      throw error;
-    } finally {
-      client.release();
-    }
-  };
   const world = await change(async (db) => {
     const made = await createWorld(db);
     await db.setClock(null);
@@ -130,6 +127,23 @@ export async function createGraphqlWorld(): Promise<GraphqlWorld> {
       await database.drop();
       rmSync(directory, { recursive: true, force: true });
     },
+  };
+}
+
+function changesBy(pool: pg.Pool): GraphqlWorld['change'] {
+  return async (action) => {
+    const client = await pool.connect();
+    try {
+      await client.query('begin');
+      const result = await action(testDatabase(client));
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      await client.query('rollback');
+      throw error;
+    } finally {
+      client.release();
+    }
   };
 }
 

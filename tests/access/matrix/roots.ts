@@ -1,0 +1,70 @@
+/** Who may ask for what at the top of the API; a field that is not here fails the test. */
+import { CONCERNED, EVERYBODY, MANAGERS, may, type Rule, SIGNED_IN, words } from './callers.ts';
+import type { Scene } from './scene.ts';
+
+export interface Root {
+  /** Left out: the rows come by the rules of their table, each by its own. */
+  rule?: Rule;
+  /** Arguments that are not those of the scene. */
+  values?(scene: Scene): Record<string, unknown>;
+}
+
+const MANAGER_ELSE_NOTHING = may(MANAGERS);
+const MANAGER_ELSE_REFUSED = may(MANAGERS, 'RSNTF');
+
+/** What finds one row or lists all of a table. */
+const BY_ROWS = words(`
+  auditLog auditLogByNodeId auditLogs
+  blackout blackoutByNodeId blackouts
+  booking bookingByNodeId bookingByOrganizationIdAndReference bookings
+  customer customerByNodeId customerByOrganizationIdAndUserId customers
+  delivery deliveryByNodeId deliveryByNotificationIdAndChannel deliveries
+  membership membershipByNodeId membershipByOrganizationIdAndUserId memberships
+  membershipOffering membershipOfferingByNodeId membershipOfferings
+  notification notificationByNodeId notifications
+  offering offeringByNodeId offerings
+  offeringResource offeringResourceByNodeId offeringResources
+  openingHour openingHourByNodeId openingHours
+  organization organizationByNodeId organizationBySlug organizations
+  policy policyByNodeId policies
+  policyVersion policyVersionByNodeId policyVersionByPolicyIdAndVersion policyVersions
+  resource resourceByNodeId resources
+  user userByEmailNormalised userByNodeId users
+  waitlistEntry waitlistEntryByNodeId waitlistEntries
+`);
+
+export const QUERIES: Readonly<Record<string, Root>> = {
+  ...Object.fromEntries(BY_ROWS.map((name) => [name, {}])),
+  membershipByOrganizationIdAndUserId: { values: ({ users }) => ({ userId: users.keeper }) },
+  membershipOffering: { values: ({ right }) => ({ offeringId: right }) },
+  // Whatever row it is: here the booking.
+  node: { rule: may(CONCERNED) },
+  nodeId: { rule: EVERYBODY },
+  query: { rule: EVERYBODY },
+
+  availability: { rule: EVERYBODY },
+  viewer: { rule: may('customer other keeper manager head foreign admin', 'nothing', 'nothing') },
+  exportMyData: { rule: SIGNED_IN },
+  myBookings: { rule: may('customer') },
+  myNotifications: { rule: may('customer') },
+  myWaitlist: { rule: may('customer') },
+
+  bookingsNeedingNoConfirmation: { rule: MANAGER_ELSE_NOTHING },
+  bookingsThatWouldBeReleased: { rule: MANAGER_ELSE_NOTHING },
+  failedDeliveries: { rule: MANAGER_ELSE_NOTHING },
+  sparedBookings: { rule: MANAGER_ELSE_NOTHING },
+  waitlist: { rule: MANAGER_ELSE_NOTHING },
+  waitlistLengths: { rule: MANAGER_ELSE_NOTHING },
+  blackoutConflicts: {
+    rule: MANAGER_ELSE_REFUSED,
+    // A blackout is of an offering or of a resource.
+    values: () => ({ resourceId: null }),
+  },
+  members: { rule: MANAGER_ELSE_REFUSED },
+  jobHealth: { rule: may('admin', 'RSNTF') },
+};
+
+/** Who hears of the customer's notification. The others have subscriptions that stay silent. */
+export const SUBSCRIPTIONS: Readonly<Record<string, Rule>> = {
+  notificationAdded: may('customer'),
+};

@@ -1,0 +1,243 @@
+/**
+ * Every table that clients can reach, as a type of the API and as a table of the database. A column
+ * or a relation that is not written down here fails the test: whoever adds one says here who may
+ * see it. Names are those of the API; in the database they are the same in snake case.
+ */
+import { CONCERNED, EVERYBODY, may, type Rule } from './callers.ts';
+
+export interface Table {
+  type: string;
+  /** Who sees each of the rows that the scene has of it, in their order. */
+  rows: readonly Rule[];
+  /** The database roles that read it. */
+  readers: string;
+  /** Columns seen by whoever sees the row. */
+  columns: string;
+  /** What functions make of the row, likewise. */
+  computed?: string;
+  /** Columns or computed ones that not everybody sees who sees the row. */
+  narrower?: Readonly<Record<string, Rule>>;
+  /** Rows of other tables, seen by whoever sees both. */
+  relations: string;
+  /** Columns that the API does not have; readers of the table could read them. */
+  internal?: string;
+  /** Columns that the API does not have and that nobody but an admin could read. */
+  secret?: string;
+  /** Columns that roles may write directly, where the policies let them. */
+  insert?: Readonly<Record<string, string>>;
+  update?: Readonly<Record<string, string>>;
+}
+
+const CUSTOMER_OR_MANAGER = may(CONCERNED);
+const NOT_YET_PUBLIC = may('manager head admin', 'nothing', 'nothing');
+const EVERYONE = 'anonymous user admin';
+const USERS = 'user admin';
+
+export const TABLES: Readonly<Record<string, Table>> = {
+  organizations: {
+    type: 'Organization',
+    // One that is open, and one that is closed, of which only its members still know.
+    rows: [EVERYBODY, may('foreign admin', 'nothing', 'nothing')],
+    readers: EVERYONE,
+    columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
+      currency referencePrefix createdAt archivedAt`,
+    relations: `bookings customers deliveries memberships notifications offeringResources offerings
+      openingHours policies policyVersions resources waitlistEntries`,
+    insert: {
+      reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
+        currency referencePrefix`,
+    },
+    update: {
+      reslot_user: 'name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone',
+      reslot_admin:
+        'name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone slug archivedAt',
+    },
+  },
+  users: {
+    type: 'User',
+    // The customer, somebody who is gone, the manager, and the keeper.
+    rows: [may('customer admin'), may('admin'), may('manager admin'), may('keeper admin')],
+    readers: USERS,
+    columns: `id email emailVerifiedAt name phone locale timeZone isAdmin createdAt deactivatedAt
+      erasedAt`,
+    internal: 'emailNormalised',
+    relations: `blackoutsByCreatedBy bookingsByCreatedBy customers memberships notifications
+      policyVersionsByCreatedBy`,
+  },
+  memberships: {
+    type: 'Membership',
+    // The keeper's.
+    rows: [may('keeper manager head admin')],
+    readers: USERS,
+    columns: 'id organizationId userId role allOfferings createdAt',
+    relations: 'membershipOfferings organization user',
+  },
+  membership_offerings: {
+    type: 'MembershipOffering',
+    rows: [may('keeper manager head admin')],
+    readers: USERS,
+    columns: 'membershipId offeringId',
+    relations: 'membership offering',
+  },
+  policies: {
+    type: 'Policy',
+    rows: [EVERYBODY, EVERYBODY],
+    readers: EVERYONE,
+    columns: 'id organizationId name isDefault createdAt archivedAt',
+    relations: 'offerings organization policyVersions',
+    insert: { reslot_user: 'organizationId name', reslot_admin: 'organizationId name' },
+    update: { reslot_user: 'name archivedAt', reslot_admin: 'name archivedAt' },
+  },
+  policy_versions: {
+    type: 'PolicyVersion',
+    rows: [EVERYBODY],
+    readers: EVERYONE,
+    columns: `id organizationId policyId version createdAt createdBy autoCancel waitlistEnabled
+      requiresApproval requestTtl reminderLeads confirmIfBookedBefore confirmDeadline minNotice
+      claimWindow minClaimWindow maxPlannedOffers maxHoldShare lastCall quietFrom quietUntil
+      urgentBefore bufferBefore bufferAfter minDuration maxDuration maxDaysAhead bookingCutoff
+      maxBookingsPerDay maxEntriesPerDay maxMailsPerDay mailGiveUpAfter auditRetention
+      notificationRetention deliveryRetention`,
+    relations: 'organization policy userByCreatedBy',
+  },
+  offerings: {
+    type: 'Offering',
+    // The customer's, the keeper's, and one that is no more.
+    rows: [EVERYBODY, EVERYBODY, EVERYBODY],
+    readers: EVERYONE,
+    columns: `id organizationId policyId kind allocation name description address directions
+      supportContact price createdAt archivedAt`,
+    relations: 'bookings membershipOfferings offeringResources organization policy',
+    insert: {
+      reslot_user:
+        'organizationId policyId kind name description address directions supportContact price',
+      reslot_admin:
+        'organizationId policyId kind name description address directions supportContact price',
+    },
+    update: {
+      reslot_user: 'policyId name description address directions supportContact price archivedAt',
+      reslot_admin: 'policyId name description address directions supportContact price archivedAt',
+    },
+  },
+  offering_resources: {
+    type: 'OfferingResource',
+    rows: [EVERYBODY],
+    readers: EVERYONE,
+    columns: 'offeringId resourceId organizationId',
+    relations: 'offering organization resource',
+  },
+  resources: {
+    type: 'Resource',
+    rows: [EVERYBODY, EVERYBODY],
+    readers: EVERYONE,
+    columns: 'id organizationId name timeZone createdAt archivedAt',
+    relations: 'offeringResources openingHours organization',
+    insert: {
+      reslot_user: 'organizationId name timeZone',
+      reslot_admin: 'organizationId name timeZone',
+    },
+    update: { reslot_user: 'name archivedAt', reslot_admin: 'name archivedAt' },
+  },
+  opening_hours: {
+    type: 'OpeningHour',
+    rows: [EVERYBODY],
+    readers: EVERYONE,
+    columns: 'id organizationId resourceId weekday opens closes',
+    relations: 'organization resource',
+  },
+  blackouts: {
+    type: 'Blackout',
+    // One to come, and one that was lifted.
+    rows: [EVERYBODY, NOT_YET_PUBLIC],
+    readers: EVERYONE,
+    columns: `id organizationId offeringId resourceId startsAt endsAt kind reason cancelsBookings
+      createdAt createdBy liftedAt`,
+    relations: 'offering organization resource userByCreatedBy',
+  },
+  customers: {
+    type: 'Customer',
+    // The customer, and a guest who was erased.
+    rows: [CUSTOMER_OR_MANAGER, may('manager head admin')],
+    readers: USERS,
+    columns: `id organizationId userId name email phone locale timeZone unsubscribedAt createdAt
+      erasedAt`,
+    internal: 'emailNormalised',
+    relations: 'bookings notifications organization user waitlistEntries',
+  },
+  bookings: {
+    type: 'Booking',
+    // One that is live, one that was cancelled, one that was released, and a hold.
+    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
+    readers: USERS,
+    columns: `id organizationId offeringId customerId policyVersionId reference status startsAt
+      endsAt partySize purpose price currency sequence createdBy createdAt madeAt endedAt
+      endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
+      attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
+      autoCancelReason overrideAt overrideBy overrideReason`,
+    computed: 'reminderSent',
+    internal: 'room remindersDone',
+    relations: `customer notifications offering organization policyVersion userByCreatedBy
+      userByOverrideBy`,
+  },
+  waitlist_entries: {
+    type: 'WaitlistEntry',
+    // One with an offer, and one that was claimed.
+    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
+    readers: USERS,
+    columns: `id organizationId offeringId customerId policyVersionId status startsAt endsAt
+      lastCallAt partySize priority prioritySetAt note joinedAt holdId offeredAt claimWindow
+      offerExpiresAt stuckAt stuckReason bookingId endedAt`,
+    computed: 'position secondsLeft',
+    internal: 'room offeredFrom passedAt',
+    relations: 'booking customer hold notificationsByEntryId offering organization policyVersion',
+  },
+  notifications: {
+    type: 'Notification',
+    // About the booking, about the entry, and about the customer's account.
+    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER, may('customer admin')],
+    readers: USERS,
+    columns: 'id organizationId customerId userId kind bookingId entryId data createdAt readAt',
+    internal: 'publishedAt',
+    relations: 'booking customer deliveries entry organization user',
+  },
+  deliveries: {
+    type: 'Delivery',
+    // One that came back, and one that is dead.
+    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
+    readers: USERS,
+    columns: `id organizationId notificationId subjectId channel status notAfter attempts
+      nextAttemptAt sentAt bouncedAt lastError createdAt`,
+    secret: 'address leaseUntil followedUpAt',
+    relations: 'notification organization',
+  },
+  audit_log: {
+    type: 'AuditLog',
+    // What the manager did with the customer's booking.
+    rows: [CUSTOMER_OR_MANAGER],
+    readers: USERS,
+    columns: `id organizationId at actorUserId actorRole via tableName recordId customerId operation
+      oldValues newValues reason`,
+    narrower: { address: may('manager head admin'), program: may('manager head admin') },
+    internal: 'ip userAgent',
+    relations: '',
+  },
+};
+
+/** Types that are no table: what lists, answers and functions are made of, and all their fields. */
+export const OTHER_TYPES: Readonly<Record<string, string>> = {
+  FreeRange: 'startsAt endsAt',
+  Health: 'name value oldest healthy',
+  Interval: 'years months days hours minutes seconds',
+  Member: 'membershipId userId name email role allOfferings offeringIds',
+  PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',
+  QueueLength: 'organizationId offeringId offeringName waiting offered stuck oldest',
+  AcceptedPayload: 'accepted',
+  SessionPayload: 'userId accessToken accessTokenExpiresAt refreshToken',
+};
+
+/** The shapes that PostGraphile makes for every list and every mutation. */
+export const SHAPES: readonly [RegExp, RegExp][] = [
+  [/Connection$/, /^(nodes|edges|pageInfo|totalCount)$/],
+  [/Edge$/, /^(node|cursor)$/],
+  [/Payload$/, /^(clientMutationId|query|result|(offering|organization|policy|resource)|\w+Edge)$/],
+];
