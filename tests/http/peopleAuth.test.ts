@@ -1,6 +1,5 @@
-import { createHmac } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { SignJWT } from 'jose';
+import { verify } from '@node-rs/argon2';
 import { noRefreshCookie, readRefreshCookie, refreshCookie } from '../../src/auth/cookies.ts';
 import { createGate } from '../../src/auth/gate.ts';
 import { hashPassword, passwordMatches } from '../../src/auth/passwords.ts';
@@ -51,22 +50,23 @@ describe('a password', () => {
     expect(await passwordMatches(await hashPassword(password), password)).toBe(true);
   });
 
-  test('of an account that does not exist never matches, and takes as long', async () => {
+  test('of an account that does not exist never matches, after the same work', async () => {
     const hash = await hashPassword('correct horse');
-    await passwordMatches(null, 'warm up');
-    const time = async (stored: string | null) => {
-      const started = performance.now();
-      expect(await passwordMatches(stored, 'wrong')).toBe(false);
-      return performance.now() - started;
+    // What is compared with what; the comparison itself is the real one.
+    const compared: [hash: string, password: string][] = [];
+    const compare = (stored: string, password: string) => {
+      compared.push([stored, password]);
+      return verify(stored, password);
     };
-    // The best of several: whatever else the machine does only makes them longer.
-    const best = { known: Number.POSITIVE_INFINITY, unknown: Number.POSITIVE_INFINITY };
-    for (let n = 0; n < 6; n++) {
-      best.known = Math.min(best.known, await time(hash));
-      best.unknown = Math.min(best.unknown, await time(null));
+    for (const stored of [hash, null]) {
+      expect(await passwordMatches(stored, 'wrong', compare)).toBe(false);
     }
-    expect(best.unknown / best.known).toBeGreaterThan(0.5);
-    expect(best.unknown / best.known).toBeLessThan(2);
+    const [known, unknown, ...more] = compared;
+    expect(more).toEqual([]);
+    expect(unknown?.[1]).toBe(known?.[1]);
+    // Algorithm and cost; the salt and the hash differ.
+    const cost = (stored: string | undefined) => stored?.split('$').slice(0, 4);
+    expect(cost(unknown?.[0])).toEqual(cost(known?.[0]));
     expect(await passwordMatches(null, 'a password that nobody has')).toBe(false);
   });
 });
@@ -94,63 +94,12 @@ describe('the gate before the hashing', () => {
 
 describe('an access token', () => {
   const tokens = createTokens(SECRET);
-  const key = (token: string) => codeOf(tokens.readAccess(token));
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
   test('says who is calling for ten minutes', async () => {
     const { token, expiresAt } = await tokens.issueAccess(SESSION);
     expect(await tokens.readAccess(token)).toEqual(SESSION);
     const seconds = (expiresAt.getTime() - Date.now()) / 1000;
     expect(Math.abs(seconds - 600)).toBeLessThan(3);
-  });
-
-  test('of another key, altered, unsigned or cut is refused', async () => {
-    const { token } = await tokens.issueAccess(SESSION);
-    const [header, payload, signature] = token.split('.');
-    const other = await createTokens(`${SECRET}!`).issueAccess(SESSION);
-    const none = `${encode({ alg: 'none', typ: 'at+jwt' })}.${payload}.`;
-    const flipped = `${header}.${payload}.${signature?.startsWith('A') ? 'B' : 'A'}${signature?.slice(1)}`;
-    for (const bad of [other.token, none, flipped, `${header}.${payload}`, 'x', '']) {
-      expect([bad, await key(bad)]).toEqual([bad, 'RSAUT']);
-    }
-  });
-
-  test('signed with the secret itself instead of a key made from it is refused', async () => {
-    const head = encode({ alg: 'HS256', typ: 'at+jwt' });
-    const now = Math.floor(Date.now() / 1000);
-    const body = encode({
-      sub: SESSION.userId,
-      sid: SESSION.sessionId,
-      iss: 'reslot',
-      aud: 'reslot-api',
-      iat: now,
-      exp: now + 600,
-    });
-    const signature = createHmac('sha256', SECRET).update(`${head}.${body}`).digest('base64url');
-    expect(await key(`${head}.${body}.${signature}`)).toBe('RSAUT');
-  });
-
-  test('with the wrong type, issuer, audience, subject, algorithm or time is refused', async () => {
-    const { hkdfSync } = await import('node:crypto');
-    const signingKey = Buffer.from(hkdfSync('sha256', SECRET, '', 'reslot access tokens', 32));
-    const now = Math.floor(Date.now() / 1000);
-    const good = { sub: SESSION.userId, sid: SESSION.sessionId, iss: 'reslot', aud: 'reslot-api' };
-    const sign = (claims: object, header: { alg?: string; typ?: string } = {}) =>
-      new SignJWT({ ...good, iat: now, exp: now + 60, ...claims })
-        .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', ...header })
-        .sign(signingKey);
-    expect(await tokens.readAccess(await sign({}))).toEqual(SESSION);
-    const bad = [
-      sign({ iss: 'somebody' }),
-      sign({ aud: 'something' }),
-      sign({ sub: 'not-an-id' }),
-      sign({ sid: undefined }),
-      sign({ exp: now - 1 }),
-      sign({ exp: undefined }),
-      sign({}, { typ: 'JWT' }),
-      sign({}, { alg: 'HS512' }),
-    ];
-    for (const token of bad) expect(await key(await token)).toBe('RSAUT');
   });
 });
 
