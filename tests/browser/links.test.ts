@@ -5,12 +5,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { Action } from '../../src/http/links/model.ts';
 import {
+  ask,
   createLinkWorld,
   type LinkServer,
   type LinkWorld,
   type Scene,
   serveLinks,
   setScene,
+  tableHashes,
   usedToken,
 } from '../http/linkSupport.ts';
 import { launchBrowser } from '../support/browser.ts';
@@ -63,6 +65,20 @@ async function open(
     await context.close();
   }
 }
+
+const ACTIONS: Action[] = [
+  'confirm',
+  'cancel',
+  'claim',
+  'decline',
+  'leave',
+  'approve',
+  'reject',
+  'unsubscribe',
+  'verify',
+  'reset',
+  'magic',
+];
 
 const heading = (page: Page) => page.locator('h1').innerText();
 const confirmedHow = (scene: Scene) =>
@@ -180,6 +196,64 @@ describe('A program', () => {
   });
 });
 
+/** What scanners of mails do with a page, short of real input. */
+const PROD = `(() => {
+  for (const element of document.querySelectorAll('button, input, a, form, label, body')) {
+    for (const type of ['mouseover', 'mousedown', 'pointerdown', 'touchstart', 'keydown', 'click']) {
+      element.dispatchEvent(new Event(type, { bubbles: true, cancelable: true }));
+    }
+    element.click?.();
+  }
+  window.scrollTo(0, document.body.scrollHeight);
+})()`;
+
+const FETCHES: RequestInit[] = [
+  {},
+  { method: 'HEAD' },
+  { headers: { purpose: 'prefetch', 'sec-purpose': 'prefetch;prerender' } },
+  { method: 'HEAD', headers: { 'user-agent': 'Mozilla/5.0 (compatible; SafeLinks)' } },
+];
+
+describe('Fifty visits and more', () => {
+  test('of every kind of link, a fifth of them by a browser that runs scripts, change no row', async () => {
+    const scenes: Scene[] = [];
+    for (const action of ACTIONS) scenes.push(await setScene(links, action));
+    const unproven = scenes.find(({ action }) => action === 'verify')?.userId;
+    await links.change((db) =>
+      db.query('update app_public.users set email_verified_at = null where id = $1', [unproven]),
+    );
+    const before = await tableHashes(links);
+    const statuses = await Promise.all(
+      scenes.flatMap(({ token }) => FETCHES.map((init) => ask(server, token, init))),
+    );
+    expect(statuses.map(({ status }) => status)).toEqual(Array(44).fill(200));
+    await Promise.all(
+      scenes.map(({ token }) =>
+        open(token, async (page) => {
+          const asked = await heading(page);
+          await page.waitForTimeout(DWELL_MS + 100);
+          await page.evaluate(PROD);
+          await page.waitForLoadState('networkidle');
+          // Whatever the page did by itself, the link still asks.
+          expect((await ask(server, token)).heading).toBe(asked);
+        }),
+      ),
+    );
+    expect(await tableHashes(links)).toEqual(before);
+  }, 120_000);
+
+  test('would be noticed if one of them did something', async () => {
+    const scene = await setScene(links, 'confirm');
+    const before = await tableHashes(links);
+    await open(scene.token, async (page) => {
+      await page.waitForTimeout(DWELL_MS + 100);
+      await page.getByRole('button').click();
+      await page.waitForSelector('h1:text("Your booking is confirmed")');
+    });
+    expect(await tableHashes(links)).not.toEqual(before);
+  });
+});
+
 const MEASURE = `(() => {
   const box = (element) => element.getBoundingClientRect();
   return {
@@ -231,19 +305,6 @@ async function expectWellMade(page: Page, lang: string): Promise<void> {
   expect(await page.evaluate(CONTRAST)).toEqual([]);
 }
 
-const ACTIONS: Action[] = [
-  'confirm',
-  'cancel',
-  'claim',
-  'decline',
-  'leave',
-  'approve',
-  'reject',
-  'unsubscribe',
-  'verify',
-  'reset',
-  'magic',
-];
 const LOOKS = ACTIONS.flatMap((action) => [
   { action, locale: 'en-GB', colorScheme: 'light' as const },
   { action, locale: 'de', colorScheme: 'dark' as const },
