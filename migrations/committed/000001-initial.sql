@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:f49fb8215e6e59c6066263516b1eff86cc2cdcb6
+--! Hash: sha1:e7837320e5d930c4b565bebb29a88d0bb50aaef8
 --! Message: initial
 
 --! Included all.sql
@@ -2976,7 +2976,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_offering app_public.offerings := app_private.find_offering(offering_id);
+  v_offering app_public.offerings;
   v_during tstzrange;
   v_id uuid;
   v_booking app_public.bookings;
@@ -2986,6 +2986,7 @@ begin
   elsif coalesce(needs_confirmation, true) and app_private.checked_text(email, 254) is null then
     perform app_private.fail('RSARG', 'Without an e-mail address nobody can be asked to confirm: enter the booking as needing no confirmation.');
   end if;
+  v_offering := app_private.find_offering(offering_id);
   v_during := app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking_for', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), name, email,
@@ -6535,7 +6536,9 @@ begin
       from app_public.notifications n left join app_public.deliveries d on d.notification_id = n.id
       where n.customer_id = any (v_customer_ids) or n.user_id = v_user_id),
     'auditLog', (
-      select coalesce(jsonb_agg(to_jsonb(a) order by a.id), '[]')
+      -- From where somebody else acted is theirs, as everywhere.
+      select coalesce(jsonb_agg(
+        to_jsonb(a) - case when app_private.may_see_origin(a) then '{}'::text[] else '{ip,user_agent}' end order by a.id), '[]')
       from app_public.audit_log a where a.actor_user_id = v_user_id or a.customer_id = any (v_customer_ids)));
 end
 $$;
