@@ -9,6 +9,7 @@ const INPUTS: Record<string, string> = {
     'Whether all offerings are managed, now and in future; if not, those in `offeringIds`.',
   blackoutId: 'The blackout.',
   bookingId: 'The booking.',
+  archived: 'True, or left out: put it away. False: take it back into use.',
   cancelBookings: 'Whether to cancel the bookings that stand in the way.',
   changes: 'What changes, by name as in the database; what is left out stays.',
   channel: 'How it travels.',
