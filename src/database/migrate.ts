@@ -18,6 +18,7 @@ export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../migrations', impor
 const SETTINGS_FILE = new URL('../../.gmrc', import.meta.url);
 
 const OLDEST_SERVER = 180_000;
+const NOT_ALLOWED = '42501';
 const PREPARE_LOCK = 'reslot:prepare';
 
 /** A server tells from the record of migrations whether its database is ready. */
@@ -39,7 +40,9 @@ export async function prepareDatabase(options: PrepareOptions): Promise<void> {
   try {
     await checkVersion(client);
     await client.query('select pg_advisory_lock(hashtextextended($1, 0))', [PREPARE_LOCK]);
-    await createRoles(client, options.passwords);
+    await createRoles(client, options.passwords).catch((error) => {
+      throw whoItTakes(client, error);
+    });
     await migrateQueue(client, options.adminUrl);
     await migrateSchema(client, options);
     await client.query(READABLE_RECORD);
@@ -62,6 +65,15 @@ async function connect(connectionString: string): Promise<pg.Client> {
       cause: error,
     });
   }
+}
+
+function whoItTakes(client: pg.Client, error: Error & { code?: string }): Error {
+  if (error.code !== NOT_ALLOWED) return error;
+  return new Error(
+    `The user ${client.user} of DATABASE_URL may not prepare the database (${error.message}). ` +
+      'It takes a superuser, or the user who made the roles of Reslot on this server and may create extensions.',
+    { cause: error },
+  );
 }
 
 async function checkVersion(client: pg.ClientBase): Promise<void> {

@@ -63,6 +63,27 @@ describe('preparing a database', () => {
     });
   });
 
+  test('says whom it takes when the user may not do it, as after somebody else has done it', async () => {
+    await withScratchCluster(async (cluster) => {
+      const adminUrl = cluster.url();
+      await prepareDatabase({ adminUrl, passwords, current: true });
+      const root = new pg.Client({ connectionString: adminUrl });
+      await root.connect();
+      await root.query("create role another login createrole password 'another'");
+      await root.query('create database theirs owner another');
+      await root.end();
+      const attempt = prepareDatabase({
+        adminUrl: `postgres://another:another@127.0.0.1:${cluster.port}/theirs`,
+        passwords,
+        current: true,
+      });
+      await expect(attempt).rejects.toThrow(
+        'The user another of DATABASE_URL may not prepare the database (permission denied to alter role). ' +
+          'It takes a superuser, or the user who made the roles of Reslot on this server and may create extensions.',
+      );
+    });
+  });
+
   test('has no query compiled: that takes longer than to run it', async () => {
     const database = await cloneDatabase();
     for (const role of ['app', 'worker'] as const) {
