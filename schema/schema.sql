@@ -196,11 +196,12 @@ create table app_private.notification_kinds (
   current_while text not null default 'always'::text,
   is_optional boolean not null,
   kind text not null,
+  urgent boolean not null,
   constraint current_while_is_known CHECK (current_while = ANY (ARRAY['always'::text, 'booking_live'::text, 'booking_unconfirmed'::text, 'booking_pending'::text, 'offer_live'::text, 'entry_waiting'::text])),
   constraint essential_is_not_optional CHECK (NOT (costs_a_booking AND is_optional)),
   constraint notification_kinds_pkey PRIMARY KEY (kind)
 );
-comment on table app_private.notification_kinds is 'Kinds of message: whether missing one costs a booking, whether it can be unsubscribed, while what it stays worth sending, and the links it carries.';
+comment on table app_private.notification_kinds is 'Kinds of message: whether missing one costs a booking, whether it can be unsubscribed, whether it goes out before others, while what it stays worth sending, and the links it carries.';
 
 create table app_private.occupancies (
   booking_id uuid not null,
@@ -587,6 +588,7 @@ create table app_public.deliveries (
   sent_at timestamp with time zone,
   status app_public.delivery_status not null default 'queued'::app_public.delivery_status,
   subject_id uuid not null,
+  urgent boolean not null default false,
   constraint deliveries_notification_id_fkey FOREIGN KEY (notification_id) REFERENCES app_public.notifications(id) ON DELETE CASCADE,
   constraint deliveries_once UNIQUE (notification_id, channel),
   constraint deliveries_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
@@ -599,7 +601,7 @@ alter table app_public.deliveries enable row level security;
 alter table app_public.deliveries force row level security;
 CREATE INDEX deliveries_bounced_idx ON app_public.deliveries USING btree (organization_id, id) WHERE (bounced_at IS NOT NULL);
 CREATE INDEX deliveries_dead_idx ON app_public.deliveries USING btree (organization_id, id) WHERE (status = 'dead'::app_public.delivery_status);
-CREATE INDEX deliveries_due_idx ON app_public.deliveries USING btree (next_attempt_at) WHERE (status = 'queued'::app_public.delivery_status);
+CREATE INDEX deliveries_due_idx ON app_public.deliveries USING btree (urgent DESC, next_attempt_at, id) WHERE (status = 'queued'::app_public.delivery_status);
 CREATE INDEX deliveries_leased_idx ON app_public.deliveries USING btree (lease_until) WHERE (status = 'sending'::app_public.delivery_status);
 CREATE INDEX deliveries_organization_id_idx ON app_public.deliveries USING btree (organization_id, created_at);
 CREATE INDEX deliveries_subject_idx ON app_public.deliveries USING btree (subject_id, id);
@@ -643,6 +645,8 @@ comment on column app_public.deliveries.organization_id is 'The organisation.';
 comment on column app_public.deliveries.sent_at is 'When the mail server accepted it.';
 comment on column app_public.deliveries.status is 'Queued, sending, sent, dead, obsolete or suppressed.';
 comment on column app_public.deliveries.subject_id is 'The booking, entry or user it is about; messages about one subject are first tried in order.';
+comment on column app_public.deliveries.urgent is '@behavior -*
+Whether it goes out before those that are not.';
 
 create table app_public.membership_offerings (
   membership_id uuid not null,
@@ -3467,6 +3471,13 @@ AS $function$
 $function$;
 comment on function app_private.has_booking_there(uuid,uuid,tstzrange) is 'Whether a customer has a live booking of an offering that overlaps a range; then they cannot wait for it.';
 
+CREATE OR REPLACE FUNCTION app_private.has_consequences(kind text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (kind = ANY (ARRAY['slot_available'::text, 'booking_reminder'::text]));
+comment on function app_private.has_consequences(text) is 'Whether something depends on what becomes of a message (follow_up_delivery): the claim window of an offer, the notice of a reminder.';
+
 CREATE OR REPLACE FUNCTION app_private.has_something_live(customer_id uuid)
  RETURNS boolean
  LANGUAGE sql
@@ -4497,11 +4508,15 @@ CREATE OR REPLACE FUNCTION app_private.mark_delivery_sent(delivery_id uuid, atte
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
+declare
+  v_now timestamptz := app_private.clock();
 begin
   -- Also after the lease ran out, as long as nobody else has taken it up: the mail is out.
   update app_public.deliveries d
-  set status = 'sent', sent_at = app_private.clock(), lease_until = null, last_error = null
-  where d.id = mark_delivery_sent.delivery_id and d.attempts = mark_delivery_sent.attempt
+  set status = 'sent', sent_at = v_now, lease_until = null, last_error = null,
+      followed_up_at = case when not app_private.has_consequences(n.kind) then v_now end
+  from app_public.notifications n
+  where n.id = d.notification_id and d.id = mark_delivery_sent.delivery_id and d.attempts = mark_delivery_sent.attempt
     and d.status in ('sending', 'queued');
   return found;
 end
@@ -4730,7 +4745,8 @@ AS $function$
       where earlier.subject_id = d.subject_id and earlier.id < d.id and earlier.address = d.address
         and (earlier.status = 'sending' or earlier.status = 'queued' and earlier.attempts = 0)
       limit 1) is null
-  order by d.next_attempt_at, d.id
+  -- An offer keeps a place from everybody else while it is on its way: before a hundred receipts of the same moment.
+  order by d.urgent desc, d.next_attempt_at, d.id
   limit batch
   for no key update of d skip locked
 $function$;
@@ -5110,11 +5126,13 @@ CREATE OR REPLACE FUNCTION app_private.owe_delivery(notification app_public.noti
  RETURNS void
  LANGUAGE sql
 AS $function$
-  insert into app_public.deliveries (organization_id, notification_id, subject_id, address, status, not_after, last_error)
+  insert into app_public.deliveries (
+    organization_id, notification_id, subject_id, address, status, urgent, not_after, last_error)
   select notification.organization_id, notification.id,
          coalesce(notification.booking_id, notification.entry_id, notification.user_id, notification.customer_id),
          address,
          case when suppressed_because is null then 'queued' else 'suppressed' end::app_public.delivery_status,
+         k.urgent,
          case k.current_while
            when 'always' then null
            when 'entry_waiting' then e.starts_at

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:e7837320e5d930c4b565bebb29a88d0bb50aaef8
+--! Hash: sha1:bf3cb359f0401ebc573c56433f46a753ec3372aa
 --! Message: initial
 
 --! Included all.sql
@@ -1007,11 +1007,13 @@ comment on table app_private.deadlines is 'The next thing time will do to a book
 --! EndIncluded tables/deadlines.sql
 --! Included tables/notification_kinds.sql
 -- What there is to say, and how much it matters. `costs_a_booking`: missing it costs the customer a place, so
--- neither the daily limit nor an unsubscription holds it back. `until`: what overtakes it.
+-- neither the daily limit nor an unsubscription holds it back. `urgent`: somebody waits for it at this moment, or a
+-- place is kept until they hear. `current_while`: what overtakes it.
 create table app_private.notification_kinds (
   kind text not null,
   costs_a_booking boolean not null,
   is_optional boolean not null,
+  urgent boolean not null,
   current_while text not null default 'always',
   actions app_private.link_action[] not null default '{}',
   constraint notification_kinds_pkey primary key (kind),
@@ -1020,32 +1022,32 @@ create table app_private.notification_kinds (
     current_while in ('always', 'booking_live', 'booking_unconfirmed', 'booking_pending', 'offer_live', 'entry_waiting')
   )
 );
-comment on table app_private.notification_kinds is 'Kinds of message: whether missing one costs a booking, whether it can be unsubscribed, while what it stays worth sending, and the links it carries.';
-insert into app_private.notification_kinds (kind, costs_a_booking, is_optional, current_while, actions) values
-  ('booking_received', false, false, 'booking_live', '{cancel}'),
-  ('booking_requested', true, false, 'booking_pending', '{approve,reject}'),
-  ('booking_approved', true, false, 'booking_live', '{cancel}'),
-  ('booking_rejected', true, false, 'always', '{}'),
-  ('booking_reminder', true, false, 'booking_unconfirmed', '{confirm,cancel}'),
-  ('booking_reminder_info', false, true, 'booking_live', '{cancel,unsubscribe}'),
-  ('booking_auto_cancelled', true, false, 'always', '{}'),
-  ('booking_cancelled', true, false, 'always', '{}'),
-  ('booking_modified', true, false, 'booking_live', '{cancel}'),
-  ('booking_expired', true, false, 'always', '{}'),
-  ('booking_spared', false, false, 'booking_live', '{}'),
-  ('slot_available', true, false, 'offer_live', '{claim,decline}'),
-  ('offer_expired', false, true, 'always', '{unsubscribe}'),
-  ('last_call', true, false, 'entry_waiting', '{claim,leave}'),
-  ('booking_claimed', true, false, 'booking_live', '{cancel}'),
-  ('entry_ended', false, true, 'always', '{unsubscribe}'),
-  ('waitlist_joined', false, true, 'entry_waiting', '{leave,unsubscribe}'),
-  ('links_again', false, false, 'always', '{}'),
-  ('blackout_conflict', true, false, 'booking_live', '{}'),
-  ('message_blackout', true, false, 'always', '{}'),
-  ('account_verify', true, false, 'always', '{verify}'),
-  ('account_magic_link', true, false, 'always', '{magic}'),
-  ('account_reset', true, false, 'always', '{reset}'),
-  ('account_exists', true, false, 'always', '{magic,reset}');
+comment on table app_private.notification_kinds is 'Kinds of message: whether missing one costs a booking, whether it can be unsubscribed, whether it goes out before others, while what it stays worth sending, and the links it carries.';
+insert into app_private.notification_kinds (kind, costs_a_booking, is_optional, urgent, current_while, actions) values
+  ('booking_received', false, false, false, 'booking_live', '{cancel}'),
+  ('booking_requested', true, false, true, 'booking_pending', '{approve,reject}'),
+  ('booking_approved', true, false, false, 'booking_live', '{cancel}'),
+  ('booking_rejected', true, false, false, 'always', '{}'),
+  ('booking_reminder', true, false, false, 'booking_unconfirmed', '{confirm,cancel}'),
+  ('booking_reminder_info', false, true, false, 'booking_live', '{cancel,unsubscribe}'),
+  ('booking_auto_cancelled', true, false, false, 'always', '{}'),
+  ('booking_cancelled', true, false, false, 'always', '{}'),
+  ('booking_modified', true, false, false, 'booking_live', '{cancel}'),
+  ('booking_expired', true, false, false, 'always', '{}'),
+  ('booking_spared', false, false, false, 'booking_live', '{}'),
+  ('slot_available', true, false, true, 'offer_live', '{claim,decline}'),
+  ('offer_expired', false, true, false, 'always', '{unsubscribe}'),
+  ('last_call', true, false, true, 'entry_waiting', '{claim,leave}'),
+  ('booking_claimed', true, false, false, 'booking_live', '{cancel}'),
+  ('entry_ended', false, true, false, 'always', '{unsubscribe}'),
+  ('waitlist_joined', false, true, false, 'entry_waiting', '{leave,unsubscribe}'),
+  ('links_again', false, false, false, 'always', '{}'),
+  ('blackout_conflict', true, false, false, 'booking_live', '{}'),
+  ('message_blackout', true, false, false, 'always', '{}'),
+  ('account_verify', true, false, true, 'always', '{verify}'),
+  ('account_magic_link', true, false, true, 'always', '{magic}'),
+  ('account_reset', true, false, true, 'always', '{reset}'),
+  ('account_exists', true, false, true, 'always', '{magic,reset}');
 --! EndIncluded tables/notification_kinds.sql
 --! Included tables/notifications.sql
 create table app_public.notifications (
@@ -1098,6 +1100,7 @@ create table app_public.deliveries (
   channel app_public.channel not null default 'email',
   address text,
   status app_public.delivery_status not null default 'queued',
+  urgent boolean not null default false,
   not_after timestamptz,
   attempts integer not null default 0,
   next_attempt_at timestamptz not null default app_private.clock(),
@@ -1116,7 +1119,7 @@ create table app_public.deliveries (
   constraint sent_has_a_time check ((status = 'sent') = (sent_at is not null)),
   constraint queued_has_an_address check (address is not null or status in ('suppressed', 'sent', 'dead', 'obsolete'))
 );
-create index deliveries_due_idx on app_public.deliveries (next_attempt_at) where status = 'queued';
+create index deliveries_due_idx on app_public.deliveries (urgent desc, next_attempt_at, id) where status = 'queued';
 create index deliveries_leased_idx on app_public.deliveries (lease_until) where status = 'sending';
 create index deliveries_to_follow_up_idx on app_public.deliveries (id)
   where status in ('sent', 'dead') and followed_up_at is null;
@@ -1132,6 +1135,7 @@ comment on column app_public.deliveries.subject_id is 'The booking, entry or use
 comment on column app_public.deliveries.channel is 'How it travels.';
 comment on column app_public.deliveries.address is E'@behavior -*\nWhere to.';
 comment on column app_public.deliveries.status is 'Queued, sending, sent, dead, obsolete or suppressed.';
+comment on column app_public.deliveries.urgent is E'@behavior -*\nWhether it goes out before those that are not.';
 comment on column app_public.deliveries.not_after is 'After this it is not worth sending.';
 comment on column app_public.deliveries.attempts is 'How often it was tried.';
 comment on column app_public.deliveries.next_attempt_at is 'When it is tried next.';
@@ -1913,11 +1917,13 @@ create function app_private.owe_delivery(
 ) returns void
 language sql volatile
 as $$
-  insert into app_public.deliveries (organization_id, notification_id, subject_id, address, status, not_after, last_error)
+  insert into app_public.deliveries (
+    organization_id, notification_id, subject_id, address, status, urgent, not_after, last_error)
   select notification.organization_id, notification.id,
          coalesce(notification.booking_id, notification.entry_id, notification.user_id, notification.customer_id),
          address,
          case when suppressed_because is null then 'queued' else 'suppressed' end::app_public.delivery_status,
+         k.urgent,
          case k.current_while
            when 'always' then null
            when 'entry_waiting' then e.starts_at
@@ -4569,7 +4575,8 @@ as $$
       where earlier.subject_id = d.subject_id and earlier.id < d.id and earlier.address = d.address
         and (earlier.status = 'sending' or earlier.status = 'queued' and earlier.attempts = 0)
       limit 1) is null
-  order by d.next_attempt_at, d.id
+  -- An offer keeps a place from everybody else while it is on its way: before a hundred receipts of the same moment.
+  order by d.urgent desc, d.next_attempt_at, d.id
   limit batch
   for no key update of d skip locked
 $$;
@@ -4622,15 +4629,24 @@ end
 $$;
 comment on function app_private.renew_lease(uuid, integer) is 'The dialogue with the mail server goes on. False if this attempt is no longer the current one: it has to be broken off.';
 
+create function app_private.has_consequences(kind text) returns boolean
+language sql immutable parallel safe
+return kind in ('slot_available', 'booking_reminder');
+comment on function app_private.has_consequences(text) is 'Whether something depends on what becomes of a message (follow_up_delivery): the claim window of an offer, the notice of a reminder.';
+
 create function app_private.mark_delivery_sent(delivery_id uuid, attempt integer) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
+declare
+  v_now timestamptz := app_private.clock();
 begin
   -- Also after the lease ran out, as long as nobody else has taken it up: the mail is out.
   update app_public.deliveries d
-  set status = 'sent', sent_at = app_private.clock(), lease_until = null, last_error = null
-  where d.id = mark_delivery_sent.delivery_id and d.attempts = mark_delivery_sent.attempt
+  set status = 'sent', sent_at = v_now, lease_until = null, last_error = null,
+      followed_up_at = case when not app_private.has_consequences(n.kind) then v_now end
+  from app_public.notifications n
+  where n.id = d.notification_id and d.id = mark_delivery_sent.delivery_id and d.attempts = mark_delivery_sent.attempt
     and d.status in ('sending', 'queued');
   return found;
 end
@@ -4723,7 +4739,8 @@ comment on function app_private.record_bounce(uuid) is 'A mail came back. A book
 revoke execute on function
   app_private.is_current(app_public.deliveries), app_private.next_deliveries(integer),
   app_private.lease_deliveries(integer), app_private.renew_lease(uuid, integer),
-  app_private.mark_delivery_sent(uuid, integer), app_private.mark_delivery_failed(uuid, integer, text, boolean),
+  app_private.has_consequences(text), app_private.mark_delivery_sent(uuid, integer),
+  app_private.mark_delivery_failed(uuid, integer, text, boolean),
   app_private.follow_up_delivery(uuid), app_private.deliveries_to_follow_up(integer), app_private.record_bounce(uuid)
 from public;
 grant execute on function

@@ -10,6 +10,7 @@ import {
   deliverMail,
   join,
   range,
+  runDueDeadlines,
 } from '../support/factories.ts';
 import { cancel, rule } from './rule.ts';
 
@@ -101,6 +102,9 @@ describe('Dispatch', () => {
   rule('queues a send job for what a dead worker left to follow up', async ({ db, world }) => {
     const alice = await createUser(db, 'Alice');
     await book(db, alice, world.left, range('10:00', '11:00', 3));
+    await deliverMail(db);
+    await db.setClock(at('10:00', 2));
+    await runDueDeadlines(db);
     await db.query(
       `select app_private.mark_delivery_sent(delivery_id, attempt) from app_private.lease_deliveries(1)`,
     );

@@ -93,6 +93,18 @@ describe('Every event', () => {
     },
   );
 
+  rule('that keeps a place from others goes out before receipts owed earlier', async (scene) => {
+    const { db, world } = scene;
+    const [alice, ben, carol] = await createUsers(db, 'Alice', 'Ben', 'Carol');
+    const made = await book(db, alice, world.left, range('18:00', '20:00', 3));
+    await join(db, ben, world.left, range('18:00', '20:00', 3));
+    await book(db, carol, world.right, range('18:00', '20:00', 3));
+    await cancel(db, alice, made.id);
+    const kinds = (await lease(db)).map(({ kind }) => kind);
+    expect(kinds[0]).toBe('slot_available');
+    expect(kinds.slice(1).sort()).toEqual(['booking_cancelled', 'booking_received']);
+  });
+
   rule('about other subjects does not wait', async (scene) => {
     const { db, world } = scene;
     const { alice } = await oneMail(scene);
