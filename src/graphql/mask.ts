@@ -149,7 +149,11 @@ const LIBRARY: [RegExp, ErrorCode, string][] = [
     'A filter names a value to compare with; for no value use `isNull`.',
   ],
   [/may not be empty|must be (a|an) |out of range|not a valid/i, 'RSARG', ERRORS.RSARG.sentence],
-  [/timeout/i, 'RSBSY', 'This took too long. Ask for less at a time, or try again in a moment.'],
+  [
+    /timeout|took too long/i,
+    'RSBSY',
+    'This took too long. Ask for less at a time, or try again in a moment.',
+  ],
 ];
 
 function describeLibrary(cause: Failure): Shown | null {

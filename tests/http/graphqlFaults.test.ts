@@ -1,8 +1,11 @@
 /** Nothing a client sends, and nothing that goes wrong behind it, becomes a 5xx or shows any SQL. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { GraphQLError } from 'graphql';
+import { SafeError } from 'postgraphile/grafast';
 import { isErrorCode } from '../../src/errors.ts';
 import { graphqlMount } from '../../src/graphql/index.ts';
+import { maskError } from '../../src/graphql/mask.ts';
 import { createRates } from '../../src/graphql/rates.ts';
 import { openServer } from '../../src/server.ts';
 import { type Answer, createGraphqlWorld, type GraphqlWorld, readAnswer } from './graphqlWorld.ts';
@@ -298,6 +301,16 @@ test('what goes wrong on our side is a number and nothing else', async () => {
   expect(answer).toMatchObject({ status: 200, code: 'RSINT' });
   expect(JSON.stringify(answer.errors)).not.toContain('secret');
   expect(answer.errors[0]?.extensions.details).toEqual({ id: expect.any(String) });
+});
+
+test('what takes too long to plan or to run is told as busy, and not as a fault', () => {
+  for (const message of [
+    'Operation took too long to plan and was aborted. Please simplify the request and try again.',
+    'Execution timeout exceeded, please simplify or add limits to your request.',
+  ]) {
+    const error = new GraphQLError(message, { originalError: new SafeError(message) });
+    expect(maskError(error).extensions.code).toBe('RSBSY');
+  }
 });
 
 test('a database that is away is told as busy', async () => {
