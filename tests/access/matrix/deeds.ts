@@ -6,7 +6,7 @@ import { DEAD, type Dead, LIVE, type Live, type Verdict } from './callers.ts';
 import { type Deed, MUTATIONS } from './mutations.ts';
 import { selectionOf } from './rows.ts';
 import type { Scene, Somebody } from './scene.ts';
-import { isTurnedAway, type Served, told } from './served.ts';
+import { isTurnedAway, post, type Served, told } from './served.ts';
 import { absent } from './values.ts';
 import { difference, type Findings } from './verdicts.ts';
 
@@ -112,7 +112,7 @@ async function checkDoneBy(
   const ask = async (values: object) => {
     const authorization = userId && `Bearer ${await world.tokenFor(userId)}`;
     const body = JSON.stringify({ query: document, variables: { input: values } });
-    return told(await world.post(body, authorization ? { authorization } : {}), 'q');
+    return told(await post(world, body, authorization ? { authorization } : {}), 'q');
   };
   const input = await world.change((db) => deed.input(db, scene, userId));
   const where = `Mutation.${name} for ${caller}`;

@@ -211,6 +211,12 @@ const CONFIGURATION: Record<string, Deed> = {
       hours: [1, 2, 3, 4, 5, 6, 7].map((weekday) => ({ weekday, opens: '00:00', closes: '24:00' })),
     }),
   },
+  archiveResource: {
+    rule: MANAGER,
+    input: async (db, { organizationId }) => ({
+      resourceId: await createResource(db, organizationId, 'Spare room'),
+    }),
+  },
   setOfferingResources: {
     rule: MANAGER,
     input: async (db, { organizationId, policyId, leftRoom }) => ({

@@ -9,7 +9,8 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.managed_offering_ids app_private.managed_organization_ids
     app_private.member_organization_ids app_private.own_customer_ids`,
   'reslot_user reslot_admin': `
-    app_public.apply_policy app_public.approve_booking app_public.audit_log_address
+    app_public.apply_policy app_public.approve_booking app_public.archive_resource
+    app_public.audit_log_address
     app_public.audit_log_program app_public.auto_cancel_now app_public.blackout_conflicts
     app_public.bookings_needing_no_confirmation app_public.bookings_reminder_sent
     app_public.bookings_that_would_be_released app_public.cancel_booking app_public.claim_slot
@@ -49,7 +50,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
   // What the checks and defaults of columns call.
   'reslot_anonymous reslot_user reslot_admin reslot_app reslot_worker': `
     app_private.clock app_private.is_email app_private.is_short_line app_private.is_time_zone
-    app_private.leads_descend app_private.normalise_email`,
+    app_private.is_web_address     app_private.leads_descend app_private.normalise_email`,
 };
 
 export const ROLES = [

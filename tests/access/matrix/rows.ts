@@ -152,16 +152,19 @@ function verdictOf(
 /** Lists are asked for the rows that the scene knows; there may be any number of others. */
 export function knownOnly({ scene }: Served, field: Field, page: number): string {
   if (!field.args.some(({ name }) => name === 'first')) return '';
-  const type = getNamedType(field.type).name.replace(/Connection$/, '');
-  const [table] = Object.entries(TABLES).find(([, declared]) => declared.type === type) ?? [];
-  const keys = scene.rows[table ?? ''] ?? [];
+  const keys = scene.rows[tableOf(field)] ?? [];
   const filtered = field.args.some(({ name }) => name === 'filter') && keys[0]?.length === 1;
   if (!filtered) return `(first: ${page})`;
   return `(first: ${page}, filter: { id: { in: ${JSON.stringify(keys.flat())} } })`;
 }
 
-/** Whoever has not signed in is refused all of a statement, and fields at the top may share one. */
-const fieldsAtOnce = (caller: Live) => (caller === 'anonymous' ? 1 : 9);
+/** The table whose rows a relation or a list leads to. */
+function tableOf(field: Field): string {
+  const type = getNamedType(field.type).name.replace(/Connection$/, '');
+  return Object.keys(TABLES).find((name) => TABLES[name]?.type === type) ?? '';
+}
+
+const RELATIONS_AT_ONCE = 5;
 
 interface Question {
   alias: string;
@@ -227,15 +230,28 @@ function throughRelation(parent: Verdict = 'nothing', child: Verdict = 'nothing'
 const related = (answer: ReturnType<typeof told> | undefined, { relation }: Question): unknown =>
   (answer?.data as Record<string, unknown> | null | undefined)?.[relation.name] ?? null;
 
+/**
+ * Fields at the top may share a statement, and whoever has not signed in is refused all of one, if
+ * it reads a table that is not for them: what is for everybody is asked for apart.
+ */
+function inPortions(questions: Question[]): Question[][] {
+  const groups = Map.groupBy(questions, ({ relation }) =>
+    TABLES[tableOf(relation)]?.readers.includes('anonymous'),
+  );
+  return [...groups.values()].flatMap((group) =>
+    Array.from({ length: Math.ceil(group.length / RELATIONS_AT_ONCE) }, (_, n) =>
+      group.slice(n * RELATIONS_AT_ONCE, (n + 1) * RELATIONS_AT_ONCE),
+    ),
+  );
+}
+
 async function askRelations(
   { served, finder, nodeIds }: Subject,
   questions: Question[],
   caller: Live,
 ): Promise<Map<Question, ReturnType<typeof told>>> {
   const answers = new Map<Question, ReturnType<typeof told>>();
-  const size = fieldsAtOnce(caller);
-  for (let from = 0; from < questions.length; from += size) {
-    const some = questions.slice(from, from + size);
+  for (const some of inPortions(questions)) {
     const roots = some.map(
       ({ alias, row, relation }) =>
         `${alias}: ${finder}(nodeId: $n${row}) {

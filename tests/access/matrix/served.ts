@@ -39,7 +39,8 @@ export async function serveScene(options: GraphqlWorldOptions = {}): Promise<Ser
   };
   const ask: Served['ask'] = (caller, query, variables = {}) => {
     const header = authorization(caller);
-    return world.post(
+    return post(
+      world,
       JSON.stringify({ query, variables }),
       header ? { authorization: header } : {},
     );
@@ -53,6 +54,14 @@ export async function serveScene(options: GraphqlWorldOptions = {}): Promise<Ser
     authorization,
     stop: () => world.stop(),
   };
+}
+
+/** On a machine that has much to do the server may say that it is busy, and to try again. */
+export async function post(world: GraphqlWorld, body: string, headers: Record<string, string>) {
+  for (let attempt = 1; ; attempt++) {
+    const answer = await world.post(body, headers);
+    if (answer.code !== 'RSBSY' || attempt === 10) return answer;
+  }
 }
 
 /** Signed as the server signs, for a session that lives; only its time is over. */

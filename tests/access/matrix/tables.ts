@@ -107,7 +107,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: EVERYONE,
     columns: `id organizationId policyId kind allocation name description address directions
       supportContact price createdAt archivedAt`,
-    relations: 'bookings membershipOfferings offeringResources organization policy',
+    relations: 'bookings membershipOfferings offeringResources organization policy waitlistEntries',
     insert: {
       reslot_user:
         'organizationId policyId kind name description address directions supportContact price',
@@ -136,7 +136,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       reslot_user: 'organizationId name timeZone',
       reslot_admin: 'organizationId name timeZone',
     },
-    update: { reslot_user: 'name archivedAt', reslot_admin: 'name archivedAt' },
+    update: { reslot_user: 'name', reslot_admin: 'name' },
   },
   opening_hours: {
     type: 'OpeningHour',
