@@ -83,5 +83,5 @@ test.each(BROKEN)(
       await database.drop();
     }
   },
-  120_000,
+  600_000,
 );
