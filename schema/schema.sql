@@ -2460,8 +2460,7 @@ begin
   set status = 'claimed', booking_id = v_booking.id, hold_id = null, ended_at = v_now
   where e.id = v_entry.id
   returning * into v_entry;
-  perform app_private.close_overlapping_entries(v_booking);
-  perform app_private.close_entries_elsewhere(v_booking);
+  perform app_private.close_overlapping_entries(v_booking, everywhere => true);
   perform app_private.offer_kept_back(v_entry);
   perform app_private.tell_of_booking(v_booking, 'booking_claimed');
   return v_booking;
@@ -2645,48 +2644,26 @@ grant execute on function app_private.clock() to reslot_user;
 grant execute on function app_private.clock() to reslot_worker;
 comment on function app_private.clock() is 'The time now: the wall clock''s, unless the owner has set a simulated one. In queries write `(select app_private.clock())`, or indexes are not used.';
 
-CREATE OR REPLACE FUNCTION app_private.close_entries_elsewhere(booking app_public.bookings)
- RETURNS void
- LANGUAGE sql
-AS $function$
-  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
-  where e.id in (
-    select o.id from app_public.waitlist_entries o
-    where o.customer_id = booking.customer_id and o.status = 'waiting'
-      and tstzrange(o.starts_at, o.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
-    order by o.id
-    -- Its room is not locked: one that is being offered at this moment stays an offer.
-    for no key update skip locked)
-$function$;
-comment on function app_private.close_entries_elsewhere(app_public.bookings) is 'Closes what else the customer waits for at the time of a claimed booking, in other rooms.';
-
-CREATE OR REPLACE FUNCTION app_private.close_overlapping_entries(booking app_public.bookings)
+CREATE OR REPLACE FUNCTION app_private.close_overlapping_entries(booking app_public.bookings, everywhere boolean DEFAULT false)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_entry app_public.waitlist_entries;
+  v_id uuid;
 begin
-  for v_entry in
-    select e.* from app_public.waitlist_entries e
-    where e.customer_id = booking.customer_id and e.ended_at is null
-      and tstzrange(e.starts_at, e.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
-      and e.offering_id in (
-        select theirs.offering_id from app_public.offering_resources own
-        join app_public.offering_resources theirs on theirs.resource_id = own.resource_id
-        where own.offering_id = booking.offering_id)
-    order by e.id
-    for no key update
+  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
+  where e.status = 'waiting' and e.id in (
+    select o.id from app_private.overlapping_entries(booking, close_overlapping_entries.everywhere) o);
+  -- Only now: what ends an offer offers the customer what was kept from them, and none of these any more.
+  for v_id in
+    select o.id from app_private.overlapping_entries(booking, close_overlapping_entries.everywhere) o
+    where o.status = 'offered'
   loop
-    if v_entry.status = 'offered' then
-      perform app_private.end_offer(v_entry.id, 'closed', 'The customer has booked an overlapping time.');
-    else
-      update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock() where e.id = v_entry.id;
-    end if;
+    perform app_private.end_offer(v_id, 'closed', 'The customer has booked an overlapping time.');
   end loop;
 end
 $function$;
-comment on function app_private.close_overlapping_entries(app_public.bookings) is 'Who has got a place no longer waits for the same time in the same rooms.';
+comment on function app_private.close_overlapping_entries(app_public.bookings,boolean) is 'Who has got a place no longer waits for the same time in the same rooms, or anywhere. The caller has locked these rooms.';
 
 CREATE OR REPLACE FUNCTION app_private.complete_booking(booking_id uuid)
  RETURNS void
@@ -4256,9 +4233,20 @@ CREATE OR REPLACE FUNCTION app_private.lock_entry_to_claim(entry_id uuid)
  RETURNS app_public.waitlist_entries
  LANGUAGE plpgsql
 AS $function$
+declare
+  v_entry app_public.waitlist_entries;
+  v_others uuid[];
 begin
-  perform app_private.lock_customer(e.customer_id) from app_public.waitlist_entries e
-  where e.id = lock_entry_to_claim.entry_id;
+  select * into v_entry from app_public.waitlist_entries e where e.id = lock_entry_to_claim.entry_id;
+  perform app_private.lock_customer(e.customer_id) from app_public.waitlist_entries e where e.id = v_entry.id;
+  -- What else they wait for at that time ends with the claim: its rooms are locked together with this one.
+  v_others := array(
+    select distinct o.offering_id from app_public.waitlist_entries o
+    where o.customer_id = v_entry.customer_id and o.ended_at is null and o.offering_id <> v_entry.offering_id
+      and tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at));
+  if v_others <> '{}' then
+    perform app_private.lock_room(v_others || v_entry.offering_id);
+  end if;
   return app_private.lock_entry(entry_id);
 end
 $function$;
@@ -5103,6 +5091,19 @@ AS $function$
   where b.hold_expires_at is not null and b.hold_expires_at <= (select app_private.clock())
 $function$;
 comment on function app_private.overdue_holds(uuid[]) is 'The holds on these resources that have had their time; usually none.';
+
+CREATE OR REPLACE FUNCTION app_private.overlapping_entries(booking app_public.bookings, everywhere boolean)
+ RETURNS SETOF app_public.waitlist_entries
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select e.* from app_public.waitlist_entries e
+  where e.customer_id = booking.customer_id and e.ended_at is null
+    and tstzrange(e.starts_at, e.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
+    and (everywhere or e.offering_id = any (app_private.offerings_sharing(array[booking.offering_id])))
+  order by e.id
+$function$;
+comment on function app_private.overlapping_entries(app_public.bookings,boolean) is 'What the customer of a booking still waits for at its time, in the same rooms or everywhere.';
 
 CREATE OR REPLACE FUNCTION app_private.owe_account_mail(user_id uuid, kind text, organization_id uuid)
  RETURNS uuid

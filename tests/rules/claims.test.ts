@@ -139,6 +139,34 @@ describe('Claiming', () => {
     expect(await statusOf(db, elsewhere.id)).toEqual(['closed']);
   });
 
+  rule('ends what else is held for the claimer at that time, and it goes on', async (scene) => {
+    const { db, world } = scene;
+    const [holder, bea, cem] = await createUsers(db, 'Holder', 'Bea', 'Cem');
+    const made = await book(db, holder, world.hall, TIME);
+    const [left, right] = [
+      await join(db, bea, world.left, TIME),
+      await join(db, bea, world.right, TIME),
+    ];
+    const next = await join(db, cem, world.right, TIME);
+    // Kept from her while she has an offer of the same room.
+    const late = await book(db, holder, world.right, range('20:00', '21:00', 3));
+    const after = await join(db, bea, world.right, range('20:00', '21:00', 3));
+    await cancel(db, holder, made.id);
+    await cancel(db, holder, late.id);
+    expect(await statusOf(db, left.id, right.id, next.id, after.id)).toEqual([
+      'offered',
+      'offered',
+      'waiting',
+      'waiting',
+    ]);
+    await claim(db, bea, left.id);
+    expect(await statusOf(db, right.id, next.id, after.id)).toEqual([
+      'closed',
+      'offered',
+      'offered',
+    ]);
+  });
+
   rule('close to the start is the confirmation', async (scene) => {
     const { db } = scene;
     const { bea, first } = await offerBea(scene, range('18:00', '20:00', 0));

@@ -160,12 +160,18 @@ function setTerms(s: State, booking: Booking, needsApproval: boolean, madeAt = s
  * in any rooms.
  */
 function closeOverlapping(s: State, booking: Booking, everywhere = false): void {
-  for (const entry of s.entries) {
-    const sameRoom = share(rooms(entry.offering), rooms(booking.offering));
-    if (entry.status !== 'waiting' || entry.who !== booking.who) continue;
-    if (!(sameRoom || everywhere) || !overlap(entry, booking)) continue;
+  const overlapping = s.entries.filter(
+    (e) =>
+      e.who === booking.who &&
+      (everywhere || share(rooms(e.offering), rooms(booking.offering))) &&
+      overlap(e, booking),
+  );
+  for (const entry of overlapping.filter(({ status }) => status === 'waiting')) {
     entry.status = 'closed';
     entry.endedAt = s.now;
+  }
+  for (const entry of overlapping.filter(({ status }) => status === 'offered')) {
+    endOffer(s, entry, 'closed');
   }
 }
 
