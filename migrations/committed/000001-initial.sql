@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:bf3cb359f0401ebc573c56433f46a753ec3372aa
+--! Hash: sha1:efd2e1a7f36ad9b931ae0365ebce196e82c24311
 --! Message: initial
 
 --! Included all.sql
@@ -2797,48 +2797,40 @@ end
 $$;
 comment on function app_private.refuse_if_taken(uuid, app_public.policy_versions, tstzrange, timestamptz, uuid) is 'Refuses room that is taken; with the nearest free alternatives, and whether one may wait. Errors: RSFUL.';
 
-create function app_private.close_overlapping_entries(booking app_public.bookings) returns void
+create function app_private.overlapping_entries(booking app_public.bookings, everywhere boolean)
+returns setof app_public.waitlist_entries
+language sql stable
+as $$
+  select e.* from app_public.waitlist_entries e
+  where e.customer_id = booking.customer_id and e.ended_at is null
+    and tstzrange(e.starts_at, e.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
+    and (everywhere or e.offering_id = any (app_private.offerings_sharing(array[booking.offering_id])))
+  order by e.id
+$$;
+comment on function app_private.overlapping_entries(app_public.bookings, boolean) is 'What the customer of a booking still waits for at its time, in the same rooms or everywhere.';
+
+-- Who claims has what they waited for, and waits for nothing else at that time; who books something else meanwhile may
+-- still prefer what they wait for in other rooms.
+create function app_private.close_overlapping_entries(booking app_public.bookings, everywhere boolean default false)
+returns void
 language plpgsql volatile
 as $$
 declare
-  v_entry app_public.waitlist_entries;
+  v_id uuid;
 begin
-  for v_entry in
-    select e.* from app_public.waitlist_entries e
-    where e.customer_id = booking.customer_id and e.ended_at is null
-      and tstzrange(e.starts_at, e.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
-      and e.offering_id in (
-        select theirs.offering_id from app_public.offering_resources own
-        join app_public.offering_resources theirs on theirs.resource_id = own.resource_id
-        where own.offering_id = booking.offering_id)
-    order by e.id
-    for no key update
+  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
+  where e.status = 'waiting' and e.id in (
+    select o.id from app_private.overlapping_entries(booking, close_overlapping_entries.everywhere) o);
+  -- Only now: what ends an offer offers the customer what was kept from them, and none of these any more.
+  for v_id in
+    select o.id from app_private.overlapping_entries(booking, close_overlapping_entries.everywhere) o
+    where o.status = 'offered'
   loop
-    if v_entry.status = 'offered' then
-      perform app_private.end_offer(v_entry.id, 'closed', 'The customer has booked an overlapping time.');
-    else
-      update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock() where e.id = v_entry.id;
-    end if;
+    perform app_private.end_offer(v_id, 'closed', 'The customer has booked an overlapping time.');
   end loop;
 end
 $$;
-comment on function app_private.close_overlapping_entries(app_public.bookings) is 'Who has got a place no longer waits for the same time in the same rooms.';
-
--- Who claims has what they waited for; who books something else meanwhile may still prefer what they wait for.
-create function app_private.close_entries_elsewhere(booking app_public.bookings) returns void
-language sql volatile
-as $$
-  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
-  where e.id in (
-    select o.id from app_public.waitlist_entries o
-    where o.customer_id = booking.customer_id and o.status = 'waiting'
-      and tstzrange(o.starts_at, o.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
-    order by o.id
-    -- Its room is not locked: one that is being offered at this moment stays an offer.
-    for no key update skip locked)
-$$;
-comment on function app_private.close_entries_elsewhere(app_public.bookings) is 'Closes what else the customer waits for at the time of a claimed booking, in other rooms.';
-
+comment on function app_private.close_overlapping_entries(app_public.bookings, boolean) is 'Who has got a place no longer waits for the same time in the same rooms, or anywhere. The caller has locked these rooms.';
 
 create function app_private.tell_of_booking(booking app_public.bookings, kind text) returns void
 language plpgsql volatile
@@ -2866,8 +2858,8 @@ revoke execute on function
   app_private.check_daily_bookings(uuid, uuid, app_public.policy_versions, timestamptz, uuid),
   app_private.has_booking_there(uuid, uuid, tstzrange),
   app_private.refuse_if_taken(uuid, app_public.policy_versions, tstzrange, timestamptz, uuid),
-  app_private.close_overlapping_entries(app_public.bookings),
-  app_private.close_entries_elsewhere(app_public.bookings), app_private.tell_of_booking(app_public.bookings, text)
+  app_private.overlapping_entries(app_public.bookings, boolean),
+  app_private.close_overlapping_entries(app_public.bookings, boolean), app_private.tell_of_booking(app_public.bookings, text)
 from public;
 --! EndIncluded functions/booking_core.sql
 --! Included functions/create_booking.sql
@@ -3579,9 +3571,20 @@ grant execute on function app_public.join_waitlist(uuid, timestamptz, timestampt
 create function app_private.lock_entry_to_claim(entry_id uuid) returns app_public.waitlist_entries
 language plpgsql volatile
 as $$
+declare
+  v_entry app_public.waitlist_entries;
+  v_others uuid[];
 begin
-  perform app_private.lock_customer(e.customer_id) from app_public.waitlist_entries e
-  where e.id = lock_entry_to_claim.entry_id;
+  select * into v_entry from app_public.waitlist_entries e where e.id = lock_entry_to_claim.entry_id;
+  perform app_private.lock_customer(e.customer_id) from app_public.waitlist_entries e where e.id = v_entry.id;
+  -- What else they wait for at that time ends with the claim: its rooms are locked together with this one.
+  v_others := array(
+    select distinct o.offering_id from app_public.waitlist_entries o
+    where o.customer_id = v_entry.customer_id and o.ended_at is null and o.offering_id <> v_entry.offering_id
+      and tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at));
+  if v_others <> '{}' then
+    perform app_private.lock_room(v_others || v_entry.offering_id);
+  end if;
   return app_private.lock_entry(entry_id);
 end
 $$;
@@ -3659,8 +3662,7 @@ begin
   set status = 'claimed', booking_id = v_booking.id, hold_id = null, ended_at = v_now
   where e.id = v_entry.id
   returning * into v_entry;
-  perform app_private.close_overlapping_entries(v_booking);
-  perform app_private.close_entries_elsewhere(v_booking);
+  perform app_private.close_overlapping_entries(v_booking, everywhere => true);
   perform app_private.offer_kept_back(v_entry);
   perform app_private.tell_of_booking(v_booking, 'booking_claimed');
   return v_booking;
