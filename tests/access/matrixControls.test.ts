@@ -138,7 +138,7 @@ describe('in the catalogue it finds', () => {
   ])('%s', (_what, sql, check, line) =>
     inTransaction(async (db) => {
       await db.query(sql);
-      expect(await check(db)).toEqual([line]);
+      expect(await check(db)).toContain(line);
     }),
   );
 

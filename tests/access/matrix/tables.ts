@@ -207,7 +207,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: USERS,
     columns: `id organizationId notificationId subjectId channel status notAfter attempts
       nextAttemptAt sentAt bouncedAt lastError createdAt`,
-    secret: 'address leaseUntil followedUpAt',
+    secret: 'address urgent leaseUntil followedUpAt',
     relations: 'notification organization',
   },
   audit_log: {
