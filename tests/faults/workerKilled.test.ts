@@ -191,7 +191,7 @@ describe('a worker that is killed', () => {
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     expect(world.mail.taken).toEqual([]);
     await world.query(source);
-    await eventually(async () => world.mail.taken.length === 1, 5_000);
+    await eventually(async () => world.mail.taken.length === 1);
   });
 });
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { type Booked, eventually, type FaultWorld, HOUR, openWorld } from './world.ts';
 
-jest.setTimeout(90_000);
+jest.setTimeout(240_000);
 
 const DAY = 24 * HOUR;
 
@@ -68,7 +68,7 @@ async function liveOff(ms: number): Promise<void> {
       [waiting.id],
     );
     return entry?.status === 'expired';
-  }, 25_000);
+  });
 
   const all = await timesOf(world, booked, waiting);
   expect(all).toHaveLength(3);
