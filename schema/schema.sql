@@ -3383,6 +3383,7 @@ AS $function$
 declare
   v_entry app_public.waitlist_entries;
   v_reason text;
+  v_code text;
 begin
   -- Also what is over: the buffer before what somebody waits for may have begun.
   if not app_private.is_waited_for(resource_ids, during) then
@@ -3406,7 +3407,12 @@ begin
         raise;
       when others then
         -- One bad entry must not cancel somebody else's cancellation.
-        get stacked diagnostics v_reason = message_text;
+        get stacked diagnostics v_reason = message_text, v_code = returned_sqlstate;
+        -- The entry's own customer reads the reason: what PostgreSQL says is for the server's log alone.
+        if v_code !~ '^(P0001|RS...)$' then
+          raise warning 'an offer could not be made: %', v_reason;
+          v_reason := format('The offer could not be made (%s).', v_code);
+        end if;
         perform app_private.set_aside(v_entry.id, v_reason);
     end;
   end loop;

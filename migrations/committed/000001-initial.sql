@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:efd2e1a7f36ad9b931ae0365ebce196e82c24311
+--! Hash: sha1:b8af20332ecda52171f8ca97b3fbbbb79e251c5e
 --! Message: initial
 
 --! Included all.sql
@@ -2248,6 +2248,7 @@ as $$
 declare
   v_entry app_public.waitlist_entries;
   v_reason text;
+  v_code text;
 begin
   -- Also what is over: the buffer before what somebody waits for may have begun.
   if not app_private.is_waited_for(resource_ids, during) then
@@ -2271,7 +2272,12 @@ begin
         raise;
       when others then
         -- One bad entry must not cancel somebody else's cancellation.
-        get stacked diagnostics v_reason = message_text;
+        get stacked diagnostics v_reason = message_text, v_code = returned_sqlstate;
+        -- The entry's own customer reads the reason: what PostgreSQL says is for the server's log alone.
+        if v_code !~ '^(P0001|RS...)$' then
+          raise warning 'an offer could not be made: %', v_reason;
+          v_reason := format('The offer could not be made (%s).', v_code);
+        end if;
         perform app_private.set_aside(v_entry.id, v_reason);
     end;
   end loop;

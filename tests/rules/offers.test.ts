@@ -295,6 +295,18 @@ describe('One bad entry', () => {
     expect(lengths).toMatchObject({ waiting: 1, offered: 1, stuck: 1 });
   });
 
+  rule('does not show its customer what PostgreSQL said', async (scene) => {
+    const { db } = scene;
+    const { holder, taken } = await takeLeft(scene);
+    const [bad] = await queueUp(scene, ['10:00', '14:00']);
+    await db.query(
+      `alter table app_public.bookings add constraint secret_rule check (status <> 'held') not valid`,
+    );
+    await cancel(db, holder, taken.id);
+    const { stuck_reason } = await entry(db, bad?.id ?? '');
+    expect(stuck_reason).toBe('The offer could not be made (23514).');
+  });
+
   rule('is not what a full disk makes of it: then nothing has changed', async (scene) => {
     const { db, world } = scene;
     const { holder, taken } = await takeLeft(scene);
