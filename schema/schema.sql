@@ -370,7 +370,7 @@ alter table app_public.blackouts enable row level security;
 alter table app_public.blackouts force row level security;
 CREATE INDEX blackouts_created_by_idx ON app_public.blackouts USING btree (created_by);
 CREATE INDEX blackouts_offering_id_idx ON app_public.blackouts USING btree (offering_id) WHERE (lifted_at IS NULL);
-CREATE INDEX blackouts_organization_id_idx ON app_public.blackouts USING btree (organization_id) WHERE (lifted_at IS NULL);
+CREATE INDEX blackouts_organization_id_idx ON app_public.blackouts USING btree (organization_id, ends_at) WHERE (lifted_at IS NULL);
 CREATE INDEX blackouts_resource_id_idx ON app_public.blackouts USING btree (resource_id) WHERE (lifted_at IS NULL);
 CREATE TRIGGER blackouts_audit AFTER INSERT OR DELETE ON app_public.blackouts FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id');
 CREATE TRIGGER blackouts_audit_update AFTER UPDATE ON app_public.blackouts FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id');
@@ -733,7 +733,7 @@ CREATE INDEX notifications_entry_id_idx ON app_public.notifications USING btree 
 CREATE INDEX notifications_kind_idx ON app_public.notifications USING btree (kind);
 CREATE INDEX notifications_organization_id_idx ON app_public.notifications USING btree (organization_id, created_at);
 CREATE INDEX notifications_unpublished_idx ON app_public.notifications USING btree (id) WHERE (published_at IS NULL);
-CREATE INDEX notifications_user_id_idx ON app_public.notifications USING btree (user_id, id);
+CREATE INDEX notifications_user_id_idx ON app_public.notifications USING btree (user_id, created_at);
 create policy admin_all on app_public.notifications as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.notifications as permissive for all to reslot_owner using (true) with check (true);
 create policy read_of_managed_organization on app_public.notifications as permissive for select to reslot_user using (((organization_id = ANY (ARRAY( SELECT app_private.managed_organization_ids() AS managed_organization_ids))) AND (customer_id IS NOT NULL) AND (num_nonnulls(booking_id, entry_id) > 0)));
@@ -5115,12 +5115,14 @@ CREATE OR REPLACE FUNCTION app_private.owe_account_mail(user_id uuid, kind text,
  RETURNS uuid
  LANGUAGE plpgsql
 AS $function$
+declare
+  v_since timestamptz := app_private.clock() - interval '1 hour';
 begin
   -- Whoever knows an address could otherwise fill its inbox. Per kind, so that one kind cannot crowd out another.
   if 5 <= (
     select count(*) from app_public.notifications n
     where n.user_id = owe_account_mail.user_id and n.kind = owe_account_mail.kind
-      and n.created_at > (select app_private.clock()) - interval '1 hour'
+      and n.created_at > v_since
   ) then
     return null;
   end if;

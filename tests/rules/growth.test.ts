@@ -18,13 +18,32 @@ import {
 } from '../support/factories.ts';
 import { cancel, claim, revise } from './rule.ts';
 
-const GROWING = ['bookings', 'waitlist_entries', 'notifications', 'deliveries', 'audit_log'];
+const GROWING = [
+  'bookings',
+  'waitlist_entries',
+  'notifications',
+  'deliveries',
+  'audit_log',
+  'blackouts',
+];
 const TABLES = GROWING.map((name) => `app_public.${name}`);
 const TIME = range('18:00', '20:00', 3);
 
-/** Ten thousand bookings that are over, each with an entry, two messages and two lines in the log. */
+/** Ten thousand bookings that are over, each with an entry, two messages and two lines in the log; and more like it. */
 async function addHistory(db: TestDatabase, world: World): Promise<void> {
   for (const table of TABLES) await db.query(`alter table ${table} disable trigger user`);
+  await db.query(
+    `insert into app_public.blackouts (organization_id, starts_at, ends_at, reason)
+     select $1, $2::timestamptz - g * interval '12 hours', $2::timestamptz - g * interval '12 hours' + interval '1 hour',
+       'Works' from generate_series(1, 3000) g`,
+    [world.organizationId, at('00:00', -2)],
+  );
+  await db.query(
+    `insert into app_public.notifications (organization_id, user_id, kind, created_at, published_at, read_at)
+     select $1, $2, 'account_magic_link', t.at, t.at, t.at
+     from generate_series(1, 3000) g, lateral (select $3::timestamptz - g * interval '3 hours' as at) t`,
+    [world.organizationId, world.owner, at('00:00', -2)],
+  );
   await db.query(
     `with people as (
        insert into app_public.customers (organization_id, name)
@@ -143,6 +162,10 @@ test('nothing reads the history', () =>
         ...elsewhere,
       }),
     );
+    await look('asking for a link', async () => {
+      const email = await db.value('select email from app_public.users where id = $1', [owner]);
+      await db.query(`select app_private.request_account_link($1, 'account_magic_link')`, [email]);
+    });
     await look('cancelling', () => cancel(db, alice, made.id));
     await look('archiving', () =>
       call(db, owner, 'archive_resource', { resource_id: world.rightRoom }),
