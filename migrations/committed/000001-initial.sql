@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:b8af20332ecda52171f8ca97b3fbbbb79e251c5e
+--! Hash: sha1:b0e22dc1742ca9cf27c4a433d98ecedd65faedac
 --! Message: initial
 
 --! Included all.sql
@@ -618,7 +618,8 @@ create table app_public.blackouts (
   constraint range_is_finite_and_forward check (isfinite(starts_at) and isfinite(ends_at) and starts_at < ends_at),
   constraint reason_is_bounded check (length(reason) between 1 and 500)
 );
-create index blackouts_organization_id_idx on app_public.blackouts (organization_id) where lifted_at is null;
+-- By their end: whether something is open is asked of what is to come, and all that are over stay in here.
+create index blackouts_organization_id_idx on app_public.blackouts (organization_id, ends_at) where lifted_at is null;
 create index blackouts_offering_id_idx on app_public.blackouts (offering_id) where lifted_at is null;
 create index blackouts_resource_id_idx on app_public.blackouts (resource_id) where lifted_at is null;
 create index blackouts_created_by_idx on app_public.blackouts (created_by);
@@ -1071,9 +1072,9 @@ create table app_public.notifications (
   constraint notifications_kind_fkey foreign key (kind) references app_private.notification_kinds,
   constraint one_recipient check (num_nonnulls(customer_id, user_id) = 1)
 );
--- By time: the daily limit of mails counts one day of one customer, however long the history.
+-- By time: limits count one day of a customer's mails, or one hour of a user's, however long the history.
 create index notifications_customer_id_idx on app_public.notifications (customer_id, created_at);
-create index notifications_user_id_idx on app_public.notifications (user_id, id);
+create index notifications_user_id_idx on app_public.notifications (user_id, created_at);
 create index notifications_organization_id_idx on app_public.notifications (organization_id, created_at);
 create index notifications_booking_id_idx on app_public.notifications (booking_id);
 create index notifications_entry_id_idx on app_public.notifications (entry_id);
@@ -5570,12 +5571,14 @@ comment on function app_private.organization_of_slug(text) is 'The organisation 
 create function app_private.owe_account_mail(user_id uuid, kind text, organization_id uuid) returns uuid
 language plpgsql volatile
 as $$
+declare
+  v_since timestamptz := app_private.clock() - interval '1 hour';
 begin
   -- Whoever knows an address could otherwise fill its inbox. Per kind, so that one kind cannot crowd out another.
   if 5 <= (
     select count(*) from app_public.notifications n
     where n.user_id = owe_account_mail.user_id and n.kind = owe_account_mail.kind
-      and n.created_at > (select app_private.clock()) - interval '1 hour'
+      and n.created_at > v_since
   ) then
     return null;
   end if;
