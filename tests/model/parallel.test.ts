@@ -11,7 +11,7 @@ import { Actor, type Wish } from './actor.ts';
 import { type ModelDatabase, openModelDatabase } from './database.ts';
 import { DAY, OFFERINGS } from './reference/state.ts';
 
-const ROUNDS = process.env.RESLOT_LONG === '1' ? 2_000 : 40;
+const ROUNDS = process.env.RESLOT_LONG === '1' ? 2_000 : 100;
 const SEED = Number(process.env.RESLOT_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const REFUSAL = /^RS(NTF|STA|FUL|AVL|DUP|LIM|EXP)$/;
 
