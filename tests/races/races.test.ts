@@ -1,5 +1,5 @@
 /**
- * Everything that can meet, meeting at once: a thousand rounds each, in the long run
+ * Everything that can meet, meeting at once: a hundred rounds each, in the long run
  * (RESLOT_LONG=1) ten thousand. controls.test.ts shows that these races see a missing lock.
  */
 import { describe, expect, test } from '@jest/globals';

@@ -76,9 +76,9 @@ export function refusals(outcomes: Outcome[]): string[] {
   return outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.code])).sort();
 }
 
-/** A thousand rounds in every run, ten thousand in the long one. */
+/** A hundred rounds in every run, ten thousand in the long one. */
 export function usualRounds(): number {
-  return process.env.RESLOT_LONG ? 10_000 : 1_000;
+  return process.env.RESLOT_LONG ? 10_000 : 100;
 }
 
 /** Plays at least so many rounds and returns what was wrong, or an empty list; stops at the first. */
