@@ -11,6 +11,9 @@ import { sendRefusal } from './respond.ts';
 
 const LONGEST_USER_AGENT = 400;
 
+/** Cannot be read, is not valid, asks for too much, is too large, is no JSON. */
+const REFUSED = new Set([400, 413, 415]);
+
 export interface Callers {
   middleware: RequestHandler;
   remember(request: IncomingMessage, caller: Caller | null, ip: string | null): void;
@@ -27,6 +30,9 @@ export function createCallers(auth: Auth, rates: Rates): Callers {
     const tooManyOfUser = caller && (await rates.ofUser(caller.userId));
     if (tooManyOfUser !== null) return sendTooMany(response, tooManyOfUser);
     known.set(request, { caller, ip });
+    response.once('finish', () => {
+      if (REFUSED.has(response.statusCode)) rates.wasRefused(ip, caller?.userId ?? null);
+    });
   };
 
   return {

@@ -1,19 +1,37 @@
 /** Hangs the limits into the server and the executor, so that nothing gets past them. */
 import { GraphQLError, getOperationAST } from 'graphql';
 import type { ExecutionConfig } from 'postgraphile/grafserv';
-import { refusal } from './bounds.ts';
+import { REMEMBERED, refusal } from './bounds.ts';
 import { limitDocument, limitOperation, validationRules } from './limits.ts';
 
 type ParseAndValidate = ExecutionConfig['parseAndValidate'];
 
-export function guardPlugin(afterMutation: () => void): GraphileConfig.Plugin {
+export interface GuardOptions {
+  showsSchema: boolean;
+  afterMutation(): void;
+}
+
+export function guardPlugin({ showsSchema, afterMutation }: GuardOptions): GraphileConfig.Plugin {
+  const rules = validationRules(showsSchema);
   return {
     name: 'ReslotGuardPlugin',
     version: '1.0.0',
+    schema: {
+      hooks: {
+        GraphQLSchema(config) {
+          const grafast = {
+            ...config.extensions?.grafast,
+            operationsCacheMaxLength: REMEMBERED.documents,
+            operationOperationPlansCacheMaxLength: REMEMBERED.plansOfEach,
+          };
+          return { ...config, extensions: { ...config.extensions, grafast } };
+        },
+      },
+    },
     grafserv: {
       middleware: {
         setPreset(next, event) {
-          event.validationRules.push(...validationRules);
+          event.validationRules.push(...rules);
           const inner = event.getExecutionConfig;
           event.getExecutionConfig = async function getExecutionConfig(context) {
             const config = await inner.call(this, context);

@@ -6,35 +6,100 @@
 import { depthLimit } from '@graphile/depth-limit';
 import {
   type DocumentNode,
+  type FieldNode,
   type FragmentDefinitionNode,
   type GraphQLError,
   type GraphQLSchema,
   Kind,
   Lexer,
+  type OperationDefinitionNode,
   parse,
   type SelectionSetNode,
   Source,
   TokenKind,
   type ValidationRule,
+  visit,
 } from 'graphql';
 import { LIMITS, refusal } from './bounds.ts';
 import { limitPages } from './pages.ts';
 
-/** Reads no further than the limit, so that counting costs nothing. */
-function tooManyTokens(query: string): boolean {
+const NESTED = `Brackets within brackets go ${LIMITS.nesting} deep at most.`;
+
+const LISTS = `A list has at most ${LIMITS.listItems} items.`;
+
+const OPENING = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
+const CLOSING = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
+
+/** What is wrong with a text as such. Reads no further than the limit, so that counting costs nothing. */
+function limitText(query: string): string | null {
   const lexer = new Lexer(new Source(query));
+  let depth = 0;
   for (let count = 0; count <= LIMITS.queryTokens; count++) {
     try {
-      if (lexer.advance().kind === TokenKind.EOF) return false;
+      const { kind } = lexer.advance();
+      if (kind === TokenKind.EOF) return null;
+      if (OPENING.has(kind)) depth += 1;
+      if (CLOSING.has(kind)) depth -= 1;
     } catch {
       // Not GraphQL; the parser says so better.
-      return false;
+      return null;
     }
+    if (depth > LIMITS.nesting) return NESTED;
   }
-  return true;
+  return `A request has at most ${LIMITS.queryTokens} words and signs.`;
 }
 
-export const validationRules: ValidationRule[] = [
+/**
+ * What is wrong with the size of the variables. Nested filters become nested SQL, and what is nested
+ * deeply enough ends every function that calls itself.
+ */
+function limitVariables(variables: unknown): string | null {
+  let values = 0;
+  const problemOf = (value: unknown, depth: number): string | null => {
+    values += 1;
+    if (values > LIMITS.values) return `The variables hold at most ${LIMITS.values} values.`;
+    if (typeof value !== 'object' || value === null) return null;
+    if (depth >= LIMITS.nesting) return NESTED;
+    if (Array.isArray(value) && value.length > LIMITS.listItems) return LISTS;
+    for (const inner of Object.values(value)) {
+      const problem = problemOf(inner, depth + 1);
+      if (problem) return problem;
+    }
+    return null;
+  };
+  return problemOf(variables, 0);
+}
+
+/** What is wrong with a document wherever it stands in it. */
+function limitParts(document: DocumentNode): string | null {
+  // Of what describes all the rest, and is as long as that.
+  const asked = new Map<string, number>();
+  let problem: string | null = null;
+  visit(document, {
+    ListValue: ({ values }) => {
+      if (values.length > LIMITS.listItems) problem = LISTS;
+    },
+    Field: ({ name: { value: name } }) => {
+      if (name === '__schema' || name === 'types') asked.set(name, (asked.get(name) ?? 0) + 1);
+    },
+  });
+  if (Math.max(...asked.values()) > 1) return 'A request asks for the schema and its types once.';
+  return problem;
+}
+
+const HIDDEN = 'The schema is not shown here. It is written down in schema/schema.graphql.';
+
+/** Executed by another library than the rest, which keeps every answer: megabytes each. */
+const hidesSchema: ValidationRule = (context) => ({
+  Field(node) {
+    if (node.name.value === '__schema' || node.name.value === '__type') {
+      context.reportError(refusal('RSARG', HIDDEN));
+    }
+  },
+});
+
+export const validationRules = (showsSchema: boolean): ValidationRule[] => [
+  ...(showsSchema ? [] : [hidesSchema]),
   depthLimit({
     maxDepth: LIMITS.depth,
     maxListDepth: LIMITS.listDepth,
@@ -52,23 +117,33 @@ export const validationRules: ValidationRule[] = [
  * Aliases count as fields do: a hundred sign-ins in one request are a hundred attempts.
  */
 export function limitDocument(query: string): GraphQLError | null {
-  if (tooManyTokens(query)) {
-    return refusal('RSARG', `A request has at most ${LIMITS.queryTokens} words and signs.`);
-  }
+  const textProblem = limitText(query);
+  if (textProblem) return refusal('RSARG', textProblem);
   const document = parseQuietly(query);
   if (!document) return null;
+  const problem = limitParts(document);
+  if (problem) return refusal('RSARG', problem);
   const counts = new Counts(document);
   for (const node of document.definitions) {
     if (node.kind !== Kind.OPERATION_DEFINITION) continue;
-    const atTop = counts.ofSelections(node.selectionSet, false);
-    const limit = LIMITS.rootFields[node.operation];
-    if (atTop > limit) {
-      const message = `A ${node.operation} may have ${limit} fields at its top, and this has ${atTop}.`;
-      return refusal('RSARG', message);
-    }
-    if (counts.ofSelections(node.selectionSet, true) > LIMITS.fields) {
-      return refusal('RSARG', `A request has at most ${LIMITS.fields} fields, fragments included.`);
-    }
+    const tooMany = limitFields(node, counts);
+    if (tooMany) return refusal('RSARG', tooMany);
+  }
+  return null;
+}
+
+function limitFields(node: OperationDefinitionNode, counts: Counts): string | null {
+  const within = counts.of(node.selectionSet, 'under query');
+  const atTop = counts.of(node.selectionSet, 'top') + (node.operation === 'query' ? within : 0);
+  const limit = LIMITS.rootFields[node.operation];
+  if (atTop > limit) {
+    return `A ${node.operation} may have ${limit} fields at its top, and this has ${atTop}.`;
+  }
+  if (within > LIMITS.rootFields.query) {
+    return `Within \`query\` there may be ${LIMITS.rootFields.query} fields.`;
+  }
+  if (counts.of(node.selectionSet, 'all') > LIMITS.fields) {
+    return `A request has at most ${LIMITS.fields} fields, fragments included.`;
   }
   return null;
 }
@@ -82,6 +157,9 @@ function parseQuietly(query: string): DocumentNode | null {
   }
 }
 
+/** Those at the top, all, or those that begin at the top again: below a field `query`. */
+type Counted = 'top' | 'all' | 'under query';
+
 /** Counts fields as if fragments were written out, but looks at each fragment once. */
 class Counts {
   readonly #fragments = new Map<string, FragmentDefinitionNode>();
@@ -93,30 +171,35 @@ class Counts {
     }
   }
 
-  ofSelections({ selections }: SelectionSetNode, deep: boolean): number {
+  of({ selections }: SelectionSetNode, what: Counted): number {
     let count = 0;
     for (const selection of selections) {
       if (selection.kind === Kind.FRAGMENT_SPREAD) {
-        count += this.#ofFragment(selection.name.value, deep);
+        count += this.#ofFragment(selection.name.value, what);
       } else if (selection.kind === Kind.INLINE_FRAGMENT) {
-        count += this.ofSelections(selection.selectionSet, deep);
+        count += this.of(selection.selectionSet, what);
       } else {
-        count += 1;
-        if (deep && selection.selectionSet)
-          count += this.ofSelections(selection.selectionSet, deep);
+        count += this.#ofField(selection, what);
       }
     }
     return count;
   }
 
-  #ofFragment(name: string, deep: boolean): number {
-    const key = `${name} ${deep}`;
+  #ofField({ name, selectionSet }: FieldNode, what: Counted): number {
+    if (what === 'top') return 1;
+    const within = selectionSet ? this.of(selectionSet, what) : 0;
+    if (what === 'all') return 1 + within;
+    return within + (selectionSet && name.value === 'query' ? this.of(selectionSet, 'top') : 0);
+  }
+
+  #ofFragment(name: string, what: Counted): number {
+    const key = `${name} ${what}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     // Known before it is counted, so that a cycle (another rule's business) ends here.
     this.#known.set(key, 0);
     const fragment = this.#fragments.get(name);
-    const count = fragment ? this.ofSelections(fragment.selectionSet, deep) : 0;
+    const count = fragment ? this.of(fragment.selectionSet, what) : 0;
     this.#known.set(key, count);
     return count;
   }
@@ -131,6 +214,8 @@ interface OperationArgs {
 
 /** Gives pages their size, in place; returns what is wrong with the operation, if anything. */
 export function limitOperation(args: OperationArgs): GraphQLError | null {
+  const problem = limitVariables(args.variableValues);
+  if (problem) return refusal('RSARG', problem);
   const outcome = limitPages({
     schema: args.schema,
     document: args.document,

@@ -24,7 +24,10 @@ interface Failure {
 
 const LONGEST_CHAIN = 5;
 
-export function maskError(error: GraphQLError): GraphQLError {
+export function maskError(error: GraphQLError | Error): GraphQLError {
+  // The executor passes on what was thrown while it read the variables.
+  if (!(error instanceof GraphQLError))
+    return maskError(new GraphQLError('', { originalError: error }));
   // Already ours: a limit, a validation rule, or masked before.
   if (isErrorCode(error.extensions.code)) return error;
   const cause = innermost(error);
@@ -131,6 +134,7 @@ function text(cause: Failure): string {
 
 /** Plain errors with which PostGraphile and Grafast answer to input. */
 const LIBRARY: [RegExp, ErrorCode, string][] = [
+  [/no new values were specified/, 'RSARG', 'There is nothing in the patch to be changed.'],
   [/^No values were (updated|deleted)/, 'RSNTF', ERRORS.RSNTF.sentence],
   [
     /^Attempted to update a record, but no new values/,

@@ -6,7 +6,7 @@ import type { Pool } from 'pg';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import type { Caller } from '../auth/index.ts';
-import { LIMITS } from './bounds.ts';
+import { LIMITS, REMEMBERED } from './bounds.ts';
 import { createPgService } from './database.ts';
 import { descriptionsPlugin } from './descriptions.ts';
 import { filtersPlugin } from './filters.ts';
@@ -61,7 +61,7 @@ export function makePreset(options: PresetOptions): GraphileConfig.Preset {
       notificationsPlugin,
       descriptionsPlugin,
       filtersPlugin,
-      guardPlugin(options.afterMutation),
+      guardPlugin({ showsSchema: options.graphiql, afterMutation: options.afterMutation }),
       ...options.plugins,
     ],
     // `filter` does all that `condition` does.
@@ -100,6 +100,7 @@ export function makePreset(options: PresetOptions): GraphileConfig.Preset {
       // We bring our own server for them: with a limit of size, and origins checked.
       websockets: false,
       maxRequestLength: LIMITS.bodyBytes,
+      parseAndValidateCacheSize: REMEMBERED.documents,
       maskError,
     },
     grafast: {

@@ -16,10 +16,15 @@ export interface RateOptions {
 
 export const USUAL_RATES: RateOptions = { address: 1_200, user: 600 };
 
+/** A request that is refused as a whole counts as so many: finding out what is wrong was work as well. */
+export const REFUSED_COUNTS = 10;
+
 export interface Rates {
   /** Counts a request; returns the seconds to wait if it is one too many. */
   ofAddress(ip: string | null): Promise<number | null>;
   ofUser(userId: string): Promise<number | null>;
+  /** The request that was just counted has been refused. */
+  wasRefused(ip: string | null, userId: string | null): void;
 }
 
 /** What counts as one address: with IPv6 whoever has one has 2^72 of them (a /56). */
@@ -33,6 +38,10 @@ export function createRates({ address, user }: RateOptions): Rates {
   return {
     ofAddress: (ip) => consume(addresses, networkOf(ip)),
     ofUser: (userId) => consume(users, userId),
+    wasRefused: (ip, userId) => {
+      void addresses.penalty(ip ?? 'unknown', REFUSED_COUNTS - 1);
+      if (userId !== null) void users.penalty(userId, REFUSED_COUNTS - 1);
+    },
   };
 }
 

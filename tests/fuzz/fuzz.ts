@@ -1,0 +1,183 @@
+/** Sends requests that nobody would, wave after wave, and collects what should not have come back. */
+import { readFileSync } from 'node:fs';
+import { buildSchema } from 'graphql';
+import { broken, type Sent, sound } from './broken.ts';
+import { Documents, perRequest, type Request } from './documents.ts';
+import { judge } from './judge.ts';
+import { Random } from './random.ts';
+import { type Actor, type Change, changeOf, createScene, type Scene } from './scene.ts';
+import type { Served } from './served.ts';
+import type { Wish } from './values.ts';
+
+export interface Findings {
+  cases: number;
+  /** What was found: each with all that is needed to send it again. */
+  problems: string[];
+  /** How often each root field was called. */
+  called: Map<string, number>;
+  /** How often each of them did what it is for. */
+  succeeded: Map<string, number>;
+  /** How often which code came back; `ok` for none. */
+  codes: Map<string, number>;
+  /** What the server holds after each wave. */
+  heapBytes: number[];
+}
+
+interface Options {
+  seed: number;
+  cases: number;
+  /** A wave has a world of its own, and is looked at when it is over. */
+  casesOfWave?: number;
+  /** Ends early: one is enough for a control. */
+  mostProblems?: number;
+}
+
+const AT_A_TIME = 8;
+/** The others are sound, and carry several cases each. */
+const BROKEN = 0.45;
+/** A sound document is sent so often, each time with other values and mostly by somebody else. */
+const TIMES = 6;
+/** Hash passwords on purpose slowly, or wait so that nothing can be read from the time. */
+const SLOW = /^(signIn|signUp|resetPassword|changePassword|request.*|sendLinksAgain)$/;
+
+const schema = buildSchema(
+  readFileSync(new URL('../../schema/schema.graphql', import.meta.url), 'utf8'),
+);
+
+export async function fuzz(served: Served, options: Options): Promise<Findings> {
+  const findings: Findings = {
+    cases: 0,
+    problems: [],
+    called: new Map(),
+    succeeded: new Map(),
+    codes: new Map(),
+    heapBytes: [],
+  };
+  const change = changeOf(served);
+  const enough = () => findings.problems.length >= (options.mostProblems ?? 20);
+  for (let wave = 0; findings.cases < options.cases && !enough(); wave++) {
+    const scene = await createScene(change, wave);
+    const most = Math.min(findings.cases + (options.casesOfWave ?? 1_000), options.cases);
+    await new Wave(served, scene, options.seed, wave).run(findings, most, enough);
+    findings.problems.push(...(await brokenInvariants(change, options.seed, wave)));
+    findings.heapBytes.push(await served.heapBytes());
+  }
+  return findings;
+}
+
+/** From when the caches are full to the end. */
+export function growthMb({ heapBytes }: Findings): number {
+  const [, early = 0] = heapBytes;
+  return Math.round(((heapBytes.at(-1) ?? 0) - early) / 1e6);
+}
+
+async function brokenInvariants(change: Change, seed: number, wave: number): Promise<string[]> {
+  const rows = await change((db) => db.rows('select * from app_private.check_invariants()'));
+  return rows.map((row) => `seed ${seed}, after wave ${wave}: ${JSON.stringify(row)}`);
+}
+
+class Wave {
+  readonly #served: Served;
+  readonly #scene: Scene;
+  readonly #seed: number;
+  readonly #wave: number;
+  readonly #documents = new Documents(schema);
+  #next = 0;
+
+  constructor(served: Served, scene: Scene, seed: number, wave: number) {
+    this.#served = served;
+    this.#scene = scene;
+    this.#seed = seed;
+    this.#wave = wave;
+  }
+
+  async run(findings: Findings, most: number, enough: () => boolean): Promise<void> {
+    const work = async () => {
+      while (findings.cases < most && !enough()) await this.#one(findings, this.#next++);
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, work));
+  }
+
+  async #one(findings: Findings, index: number): Promise<void> {
+    const random = new Random(this.#seed, this.#wave, index);
+    const isBroken = random.chance(BROKEN);
+    const request = this.#request(random, index, isBroken);
+    if (isBroken) return this.#send(findings, index, broken(random, request), random);
+    for (let n = 0; n < TIMES; n++) {
+      const values = n === 0 ? request : request.again(this.#wish(random));
+      await this.#send(findings, index, sound(values), random);
+    }
+  }
+
+  async #send(findings: Findings, index: number, sent: Sent, random: Random): Promise<void> {
+    const actor = random.pick(this.#scene.actors);
+    const response = await fetch(this.#served.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(actor.token && { authorization: `Bearer ${actor.token}` }),
+        ...sent.headers,
+      },
+      body: sent.body,
+    });
+    const answer = { status: response.status, text: await response.text() };
+    if (answer.status === 401 && !sent.headers.authorization) {
+      // Nothing was tried: somebody has ended this session.
+      return this.#scene.replace(actor);
+    }
+    const { problem, codes, isEmpty } = judge(answer);
+    if (problem) findings.problems.push(this.#report(problem, index, actor, sent, answer));
+    this.#count(findings, sent, codes, isEmpty);
+  }
+
+  #wish(random: Random): Wish {
+    return { random, known: this.#scene.known, oddity: random.pick([0, 0, 0.05, 0.25]) };
+  }
+
+  #request(random: Random, index: number, isBroken: boolean): Request {
+    const operation = random.chance(0.6) ? 'query' : 'mutation';
+    const all = this.#documents.rootFields(operation);
+    const count = isBroken ? 1 : perRequest(operation);
+    const fields: string[] = [];
+    // In turn, so that none is left out by chance.
+    for (let n = 0; fields.length < count; n++) {
+      const name = all[
+        ((index + this.#wave * 13) * 7 + n + random.below(2)) % all.length
+      ] as string;
+      if (!SLOW.test(name) || random.chance(0.15)) fields.push(name);
+    }
+    const inOrder = fields.toSorted(
+      (a, b) =>
+        Number(this.#documents.mustAnswer(operation, a)) -
+        Number(this.#documents.mustAnswer(operation, b)),
+    );
+    return this.#documents.request(this.#wish(random), operation, inOrder);
+  }
+
+  #report(problem: string, index: number, actor: Actor, sent: Sent, answer: object): string {
+    const { body, headers } = sent;
+    const cut = (value: unknown) => JSON.stringify(value).slice(0, 4_000);
+    return `seed ${this.#seed}, wave ${this.#wave}, request ${index} by ${actor.role}: ${problem}
+  sent ${cut({ body, headers })}
+  came ${cut(answer)}`;
+  }
+
+  /** A request that is refused as a whole is one case, however many fields it has. */
+  #count(findings: Findings, sent: Sent, codes: Record<string, string>, isEmpty: boolean): void {
+    const add = (counts: Map<string, number>, key: string) =>
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    if (codes.document) {
+      findings.cases += 1;
+      add(findings.codes, `document ${codes.document}`);
+      return;
+    }
+    for (const [n, field] of sent.fields.entries()) {
+      // One field that may not be null takes the others with it, and those after it are not called.
+      if (isEmpty && !codes[`c${n}`]) continue;
+      findings.cases += 1;
+      add(findings.called, field);
+      add(findings.codes, codes[`c${n}`] ?? 'ok');
+      if (!codes[`c${n}`]) add(findings.succeeded, field);
+    }
+  }
+}
