@@ -28,6 +28,8 @@ export interface Product {
   ): Promise<Answer>;
   /** From now on nobody sends mail; what is owed stays in the outbox. */
   stopWorkers(): Promise<void>;
+  /** Of the server processes. */
+  ports: number[];
   /** Process numbers, for looking at what they use. */
   pids: { servers: number[]; workers: number[] };
   stop(): Promise<void>;
@@ -160,6 +162,7 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
     stopWorkers: async () => {
       await Promise.all(workers.map(end));
     },
+    ports,
     pids: { servers: servers.map(pidOf), workers: workers.map(pidOf) },
     stop,
   };

@@ -4,6 +4,7 @@
  * is in README.md beside this file.
  */
 import { availableParallelism, cpus } from 'node:os';
+import { measureAbuse } from './abuse.ts';
 import { type Ground, openGround } from './ground.ts';
 import { type GrowthRow, measureGrowth } from './growth.ts';
 import { measureIdle, measureSoak } from './idle.ts';
@@ -27,6 +28,8 @@ const parts: Record<string, Part> = {
   release: () => onProduct(measureReleases),
   rush: () => onProduct(measureRushes),
   storm: measureStorms,
+  // One process, so that everybody is everybody's neighbour.
+  abuse: () => onProduct(measureAbuses, 1),
   growth: measureGrowths,
   idle: async () => {
     const figures = await measureIdle(IDLE_SECONDS);
@@ -57,12 +60,12 @@ async function onProduct(
     product: Product,
     mail: Awaited<ReturnType<typeof startMailServer>>,
   ) => ReturnType<Part>,
+  servers = availableParallelism(),
 ): ReturnType<Part> {
   const ground = await openGround();
   const mail = await startMailServer();
   const stops: (() => Promise<void>)[] = [ground.stop, mail.stop];
   try {
-    const servers = availableParallelism();
     const product = await startProduct(ground, { servers, workers: 1, smtpUrl: mail.url });
     stops.push(product.stop);
     return { ...(await measure(ground, product, mail)), broken: await ground.broken() };
@@ -87,6 +90,23 @@ const measureRushes: Parameters<typeof onProduct>[0] = async (ground, product) =
   const { rush, ratios } = await measureRush(ground, product, SECONDS);
   const lines = Object.entries(ratios).map(([name, ratio]) => line(name, [ratio]));
   return { figures: { rush, ratios }, table: [...tableOf('rush (32 clients)', rush), ...lines] };
+};
+
+const measureAbuses: Parameters<typeof onProduct>[0] = async (ground, product) => {
+  await product.stopWorkers();
+  const figures = await measureAbuse(ground, product, SECONDS);
+  const refused = Object.entries(figures.refusedAfter);
+  const neighbour = Object.entries(figures.neighbour);
+  const table = [
+    line('refused after, ms', ['p50', 'most']),
+    ...refused.map(([name, f]) => line(name, [f.p50Ms, f.mostMs])),
+    '',
+    line('neighbour', ['per s', 'p50 ms', 'p99 ms', 'abuses per s', 'p99 ratio']),
+    ...neighbour.map(([name, f]) =>
+      line(name, [f.perSecond, f.p50Ms, f.p99Ms, f.abusesPerSecond, figures.ratios[name] ?? null]),
+    ),
+  ];
+  return { figures, table };
 };
 
 async function measureStorms(): ReturnType<Part> {
