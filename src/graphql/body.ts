@@ -3,8 +3,6 @@ import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import { LIMITS } from './bounds.ts';
 import { sendRefusal } from './respond.ts';
 
-const ANSWERS = ['application/json', 'application/graphql-response+json'];
-
 const onlyJson: RequestHandler = (request, response, next) => {
   if (request.method !== 'POST') {
     response.setHeader('Allow', 'POST');
@@ -12,8 +10,6 @@ const onlyJson: RequestHandler = (request, response, next) => {
   } else if (!request.is('application/json')) {
     // Forms cannot send this type to another site unasked, which is why it is the only one.
     sendRefusal(response, 415, 'RSARG', 'The content type of a request is application/json.');
-  } else if (!request.accepts(ANSWERS)) {
-    sendRefusal(response, 406, 'RSARG', `Answers are ${ANSWERS.join(' or ')}.`);
   } else {
     next();
   }
