@@ -2,6 +2,8 @@
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
+  // The long fuzz is for `npm run test:long`.
+  testPathIgnorePatterns: ['/node_modules/', ...(process.env.RESLOT_LONG ? [] : ['/tests/fuzz/'])],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/tests/support/transform.mjs' },
   moduleFileExtensions: ['ts', 'js', 'mjs', 'json', 'node'],

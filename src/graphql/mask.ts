@@ -134,7 +134,6 @@ function text(cause: Failure): string {
 
 /** Plain errors with which PostGraphile and Grafast answer to input. */
 const LIBRARY: [RegExp, ErrorCode, string][] = [
-  [/no new values were specified/, 'RSARG', 'There is nothing in the patch to be changed.'],
   [/^No values were (updated|deleted)/, 'RSNTF', ERRORS.RSNTF.sentence],
   [
     /^Attempted to update a record, but no new values/,
