@@ -5379,6 +5379,9 @@ begin
   if v_waiting = 0 and not exists (select from app_private.deliveries_to_follow_up(1)) then
     return 0;
   end if;
+  -- These keys are the same for all that dispatch, and the queue writes several in an order of its own: one at a time,
+  -- or two would wait for each other.
+  perform pg_advisory_xact_lock(hashtextextended('reslot:queue_sending', 0));
   -- A few jobs, each of which works until nothing is left; one for every hundred mails that wait.
   return app_private.add_jobs((
     select jsonb_agg(jsonb_build_object('task', 'deliveries__send', 'key', 'send:' || n, 'payload', '{}'::jsonb))

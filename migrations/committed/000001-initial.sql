@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:b0e22dc1742ca9cf27c4a433d98ecedd65faedac
+--! Hash: sha1:dfb93ce5f71e59be496747757fba97a5e2ee8bb0
 --! Message: initial
 
 --! Included all.sql
@@ -5063,6 +5063,9 @@ begin
   if v_waiting = 0 and not exists (select from app_private.deliveries_to_follow_up(1)) then
     return 0;
   end if;
+  -- These keys are the same for all that dispatch, and the queue writes several in an order of its own: one at a time,
+  -- or two would wait for each other.
+  perform pg_advisory_xact_lock(hashtextextended('reslot:queue_sending', 0));
   -- A few jobs, each of which works until nothing is left; one for every hundred mails that wait.
   return app_private.add_jobs((
     select jsonb_agg(jsonb_build_object('task', 'deliveries__send', 'key', 'send:' || n, 'payload', '{}'::jsonb))
