@@ -35,11 +35,12 @@ async function startService(settings: Record<string, string> = {}): Promise<Serv
   return { cluster, world, api, load };
 }
 
-/** Acknowledged bookings that are not there. */
+/** Acknowledged bookings that are not there. What is acknowledged while we look is not asked for. */
 async function lost({ world, load }: Service): Promise<string[]> {
+  const acknowledged = [...load.acknowledged.values()];
   const rows = await world.query<{ id: string }>('select id from app_public.bookings');
   const known = new Set(rows.map(({ id }) => id));
-  return [...load.acknowledged.values()].filter((id) => !known.has(id));
+  return acknowledged.filter((id) => !known.has(id));
 }
 
 async function killAndStart({ cluster, load }: Service): Promise<{ backAfterMs: number }> {
