@@ -30,7 +30,7 @@ export interface Request {
 type Field = GraphQLField<unknown, unknown>;
 
 /** Below the limits on fields and words, most of the time. */
-const FIELDS_OF_QUERY = 8;
+const FIELDS_OF_QUERY = 7;
 const FIELDS_OF_MUTATION = 5;
 const DEEPEST = 4;
 
@@ -151,11 +151,10 @@ class Draft {
     const branches = fields.filter(
       ({ type: t, args }) => hasFields(t) && !args.some((argument) => isNonNullType(argument.type)),
     );
+    const most = type.name === 'Query' ? 1 : 3;
     const chosen = [
       '__typename',
-      ...(leaves.length > 0
-        ? this.#random.some(leaves, 3).map((f) => this.call(f, depth + 1))
-        : []),
+      ...this.#random.some(leaves, most).map((field) => this.call(field, depth + 1)),
       ...this.#branches(type, branches, depth),
     ];
     return ` { ${chosen.join(' ')} }`;
@@ -163,7 +162,8 @@ class Draft {
 
   #branches(type: GraphQLObjectType, branches: Field[], depth: number): string[] {
     const isList = /(Connection|Edge)$/.test(type.name);
-    const wanted = isList ? 1 : depth < 2 ? 2 : 1;
+    // What stands below `query` counts as if it stood at the top.
+    const wanted = isList || type.name === 'Query' || depth > 1 ? 1 : 2;
     if (branches.length === 0 || depth > DEEPEST) return [];
     // What has been changed is looked at; what is near the end of the branch mostly not.
     if (!isList && this.#random.chance(depth === 0 ? 0.2 : 0.55)) return [];
