@@ -307,3 +307,50 @@ describe('Opening hours', () => {
     });
   });
 });
+
+describe('29 February', () => {
+  rule(
+    'is a day like any other where there is one, with its own limit and reminder',
+    async ({ db, world }) => {
+      await db.setClock('2032-02-20T08:00:00Z');
+      const alice = await createUser(db, 'Alice');
+      const venue = await venueIn(db, world, 'Europe/Vienna');
+      const made = await call(db, alice, 'create_booking', {
+        offering_id: venue,
+        ...local('2032-02-29 10:00', '2032-02-29 12:00'),
+      });
+      expect(made).toMatchObject({ starts_at: new Date('2032-02-29T09:00:00Z') });
+      const due = await db.value(
+        'select due_at from app_private.deadlines where subject_id = $1 and action = $2',
+        [made.id, 'remind'],
+      );
+      expect(due).toEqual(new Date('2032-02-28T09:00:00Z'));
+      const again = local('2032-02-29 14:00', '2032-02-29 15:00');
+      await refused(db, 'RSLIM', alice, 'create_booking', { offering_id: venue, ...again });
+      for (const [from, to] of [
+        ['2032-02-28 22:00', '2032-02-29 02:00'],
+        ['2032-03-01 22:00', '2032-03-02 02:00'],
+      ] as const) {
+        await call(db, alice, 'create_booking', { offering_id: venue, ...local(from, to) });
+      }
+    },
+    { max_bookings_per_day: 1 },
+  );
+
+  rule(
+    'is no reason to look further ahead than the days that are allowed',
+    async ({ db, world }) => {
+      await db.setClock('2032-02-29T08:00:00Z');
+      const alice = await createUser(db, 'Alice');
+      await refused(db, 'RSTIM', alice, 'create_booking', {
+        offering_id: world.left,
+        ...times('2033-02-28T08:01:00Z', '2033-02-28T09:00:00Z'),
+      });
+      await call(db, alice, 'create_booking', {
+        offering_id: world.left,
+        ...times('2033-02-28T08:00:00Z', '2033-02-28T09:00:00Z'),
+      });
+    },
+    { max_days_ahead: 365 },
+  );
+});
