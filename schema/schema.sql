@@ -3702,13 +3702,13 @@ CREATE OR REPLACE FUNCTION app_private.is_short_line(line text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (((length(line) >= 1) AND (length(line) <= 200)) AND (line !~ '[[:cntrl:]]'::text) AND (btrim(line) <> ''::text));
+RETURN (((length(line) >= 1) AND (length(line) <= 200)) AND (line !~ '[[:cntrl:]\u2028\u2029]'::text) AND (line ~ '[^[:space:]\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff]'::text));
 grant execute on function app_private.is_short_line(text) to reslot_admin;
 grant execute on function app_private.is_short_line(text) to reslot_anonymous;
 grant execute on function app_private.is_short_line(text) to reslot_app;
 grant execute on function app_private.is_short_line(text) to reslot_user;
 grant execute on function app_private.is_short_line(text) to reslot_worker;
-comment on function app_private.is_short_line(text) is 'Whether a text is one line of 1 to 200 characters, without control characters, not blank.';
+comment on function app_private.is_short_line(text) is 'Whether a text is one line of 1 to 200 characters, without control characters, not blank, with something to be seen.';
 
 CREATE OR REPLACE FUNCTION app_private.is_time_zone(zone text)
  RETURNS boolean

@@ -27,6 +27,12 @@ const NESTED = `Brackets within brackets go ${LIMITS.nesting} deep at most.`;
 
 const LISTS = `A list has at most ${LIMITS.listItems} items.`;
 
+const CHARACTERS =
+  'A text in the variables contains characters that cannot be stored: NUL, or half of a surrogate pair.';
+
+/** Half a character would reach the database as another one. */
+const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0');
+
 const OPENING = new Set([TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L]);
 const CLOSING = new Set([TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R]);
 
@@ -50,7 +56,7 @@ function limitText(query: string): string | null {
 }
 
 /**
- * What is wrong with the size of the variables. Nested filters become nested SQL, and what is nested
+ * What is wrong with the variables, whatever they are for. Nested filters become nested SQL, and what is nested
  * deeply enough ends every function that calls itself.
  */
 function limitVariables(variables: unknown): string | null {
@@ -58,6 +64,7 @@ function limitVariables(variables: unknown): string | null {
   const problemOf = (value: unknown, depth: number): string | null => {
     values += 1;
     if (values > LIMITS.values) return `The variables hold at most ${LIMITS.values} values.`;
+    if (typeof value === 'string') return isStorable(value) ? null : CHARACTERS;
     if (typeof value !== 'object' || value === null) return null;
     if (depth >= LIMITS.nesting) return NESTED;
     if (Array.isArray(value) && value.length > LIMITS.listItems) return LISTS;
