@@ -1,7 +1,10 @@
 /** Requests that ask for far too much: how quickly they are refused, and what a neighbour notices. */
-import { Agent, request } from 'node:http';
+import { once } from 'node:events';
+import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ABUSE, type AbuseRequest } from './abuseRequests.ts';
+import { Worker } from 'node:worker_threads';
+import { ABUSE, type Answer, freshAddress, sendAbuse } from './abuseRequests.ts';
+import type { Abuser } from './abuser.ts';
 import type { Ground } from './ground.ts';
 import { type Figures, figures, round } from './load.ts';
 import type { Product } from './product.ts';
@@ -9,25 +12,29 @@ import { BOOK_QUERY, cell, inputOf } from './rush.ts';
 
 const TIMES = 20;
 const WARM_UP = 3;
-const ABUSERS = 4;
-const NEIGHBOUR_PER_SECOND = 50;
+const NEIGHBOUR_PER_SECOND = 20;
 /** In turn, so that what else the machine does falls on all alike. */
 const ROUNDS = 3;
-const LONG_BODY = 1_000_000;
 /** No request of the rush books on these days. */
 const FIRST_DAY = 200;
+
+/** What there is beside the neighbour. */
+const KINDS: Record<string, Omit<Abuser, 'port'> | null> = {
+  alone: null,
+  'beside 20 abuses a second': { addresses: 'many', perSecond: 20 },
+  'beside 100 abuses a second': { addresses: 'many', perSecond: 100 },
+  'a flood from one address': { addresses: 'one' },
+  'a flood from thousands': { addresses: 'many' },
+};
+
+type Neighbour = Figures & { abusesPerSecond: number };
 
 export interface AbuseFigures {
   /** Milliseconds until each is refused, alone on the server: the middle one and the longest. */
   refusedAfter: Record<string, { p50Ms: number; mostMs: number }>;
-  neighbour: Record<string, Figures & { abusesPerSecond: number }>;
+  neighbour: Record<string, Neighbour>;
   /** The neighbour's p99 beside each kind of abuser, to that of being alone. */
   ratios: Record<string, number>;
-}
-
-interface Refusal {
-  status: number;
-  body: string;
 }
 
 export async function measureAbuse(
@@ -35,38 +42,29 @@ export async function measureAbuse(
   product: Product,
   seconds: number,
 ): Promise<AbuseFigures> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const [port = 0] = product.ports;
-  const abuse = (what: AbuseRequest, address: string) => post(agent, port, what, address);
+  const agent = new Agent({ keepAlive: true });
+  const refusedAfter: AbuseFigures['refusedAfter'] = {};
   try {
-    const refusedAfter: AbuseFigures['refusedAfter'] = {};
     for (const [name, what] of Object.entries(ABUSE)) {
-      refusedAfter[name] = await timesToRefuse(name, what, abuse);
+      refusedAfter[name] = await timesToRefuse(name, () =>
+        sendAbuse(agent, port, what, freshAddress()),
+      );
     }
-    return { refusedAfter, ...(await besideNeighbour(ground, product, abuse, seconds)) };
   } finally {
     agent.destroy();
   }
+  return { refusedAfter, ...(await besideNeighbour(ground, product, port, seconds)) };
 }
 
-let addresses = 0;
-
-/** One of 16 million, each of which is limited by itself. */
-function freshAddress(): string {
-  addresses += 1;
-  return `11.${addresses >> 16}.${(addresses >> 8) & 255}.${addresses & 255}`;
-}
-
-type Send = (what: AbuseRequest, address: string) => Promise<Refusal>;
-
-async function timesToRefuse(name: string, what: AbuseRequest, abuse: Send) {
+async function timesToRefuse(name: string, send: () => Promise<Answer>) {
   const latencies: number[] = [];
   for (let n = 0; n < TIMES + WARM_UP; n++) {
     const started = performance.now();
-    const { status, body } = await abuse(what, freshAddress());
+    const { status, body } = await send();
     if (n >= WARM_UP) latencies.push(performance.now() - started);
     if (status < 400 || status >= 500 || !body.includes('"RSARG"')) {
-      process.stderr.write(`Not refused: ${name}: ${status} ${body.slice(0, 200)}\n`);
+      throw new Error(`Not refused: ${name}: ${status} ${body.slice(0, 200)}`);
     }
   }
   const sorted = latencies.toSorted((a, b) => a - b);
@@ -76,67 +74,53 @@ async function timesToRefuse(name: string, what: AbuseRequest, abuse: Send) {
   };
 }
 
-/** A neighbour who books at a steady pace, alone and beside abusers who never pause. */
+/** A neighbour who books at a steady pace, alone and beside abusers. */
 async function besideNeighbour(
   ground: Ground,
   product: Product,
-  abuse: Send,
+  port: number,
   seconds: number,
 ): Promise<Pick<AbuseFigures, 'neighbour' | 'ratios'>> {
-  const kinds: Record<string, (() => string) | null> = {
-    alone: null,
-    'beside one abuser': () => '12.0.0.1',
-    'beside thousands': freshAddress,
-  };
-  const latencies: Record<string, number[]> = {};
-  const abuses: Record<string, number> = {};
+  const latencies = new Map<string, number[]>();
+  const abuses = new Map<string, number>();
   let booked = 0;
   for (let turn = 0; turn < ROUNDS; turn++) {
-    for (const [kind, addressOf] of Object.entries(kinds)) {
-      const state = { over: false, sent: abuses[kind] ?? 0 };
-      const running = addressOf ? keepAbusing(abuse, addressOf, state) : Promise.resolve();
+    for (const [kind, how] of Object.entries(KINDS)) {
+      const abuser = how ? startAbuser({ ...how, port }) : null;
       const measured = await neighbour(ground, product, booked, seconds);
-      state.over = true;
-      await running;
       booked += measured.length;
-      latencies[kind] = [...(latencies[kind] ?? []), ...measured];
-      abuses[kind] = state.sent;
+      abuses.set(kind, (abuses.get(kind) ?? 0) + ((await abuser?.stop()) ?? 0));
+      latencies.set(kind, [...(latencies.get(kind) ?? []), ...measured]);
     }
   }
-  return summary(latencies, abuses, seconds * ROUNDS);
-}
-
-function summary(
-  latencies: Record<string, number[]>,
-  abuses: Record<string, number>,
-  seconds: number,
-): Pick<AbuseFigures, 'neighbour' | 'ratios'> {
-  const neighbours: AbuseFigures['neighbour'] = {};
-  const ratios: Record<string, number> = {};
-  for (const [kind, measured] of Object.entries(latencies)) {
-    neighbours[kind] = {
-      ...figures(measured, measured.length, 0, seconds),
-      abusesPerSecond: round((abuses[kind] ?? 0) / seconds),
-    };
-    const alone = neighbours.alone?.p99Ms ?? 0;
-    if (kind !== 'alone') ratios[kind] = round((neighbours[kind].p99Ms / alone) * 10) / 10;
-  }
-  return { neighbour: neighbours, ratios };
-}
-
-async function keepAbusing(
-  abuse: Send,
-  addressOf: () => string,
-  state: { over: boolean; sent: number },
-): Promise<void> {
-  const requests = Object.values(ABUSE);
-  const abuser = async () => {
-    while (!state.over) {
-      const n = state.sent++;
-      await abuse(requests[n % requests.length] as AbuseRequest, addressOf());
-    }
+  const all = seconds * ROUNDS;
+  const found: [string, Neighbour][] = [...latencies].map(([kind, measured]) => [
+    kind,
+    {
+      ...figures(measured, measured.length, 0, all),
+      abusesPerSecond: round((abuses.get(kind) ?? 0) / all),
+    },
+  ]);
+  const alone = found[0]?.[1].p99Ms ?? 0;
+  return {
+    neighbour: Object.fromEntries(found),
+    ratios: Object.fromEntries(
+      found.slice(1).map(([kind, { p99Ms }]) => [kind, Number((p99Ms / alone).toFixed(2))]),
+    ),
   };
-  await Promise.all(Array.from({ length: ABUSERS }, abuser));
+}
+
+/** In a thread of its own, so that what the neighbour waits for is the server and not the abuser. */
+function startAbuser(workerData: Abuser) {
+  const worker = new Worker(new URL('abuser.ts', import.meta.url), { workerData });
+  return {
+    stop: async (): Promise<number> => {
+      worker.postMessage('stop');
+      const [sent] = (await once(worker, 'message')) as [number];
+      await worker.terminate();
+      return sent;
+    },
+  };
 }
 
 /** Sends by the clock and not when the last answer has come, or waiting would hide itself. */
@@ -159,37 +143,6 @@ async function neighbour(
 async function bookOnce(ground: Ground, product: Product, n: number, due: number): Promise<number> {
   const user = ground.users[n % ground.users.length] ?? '';
   const answer = await product.ask(0, user, BOOK_QUERY, inputOf(cell(ground, n, FIRST_DAY)));
-  if (!answer.data?.booked) process.stderr.write(`Refused: ${JSON.stringify(answer)}\n`);
+  if (!answer.data?.booked) process.stderr.write(`Refused: ${JSON.stringify(answer.errors)}\n`);
   return performance.now() - due;
-}
-
-function post(agent: Agent, port: number, what: AbuseRequest, address: string): Promise<Refusal> {
-  const headers = {
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(what.body)),
-    'x-forwarded-for': address,
-    ...what.headers,
-  };
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    const state = { status: 0 };
-    const done = () => resolve({ status: state.status, body: Buffer.concat(chunks).toString() });
-    // A body that is too large is refused, and the connection closed, before all of it has been sent; now and then
-    // that is noticed before the answer has been read.
-    const broken = (error: Error) => {
-      if (what.body.length < LONG_BODY) reject(error);
-      else resolve({ status: 413, body: '"RSARG"' });
-    };
-    const sent = request(
-      { host: '127.0.0.1', port, path: '/graphql', method: 'POST', headers, agent },
-      (response) => {
-        state.status = response.statusCode ?? 0;
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('end', done);
-        response.on('error', broken);
-      },
-    );
-    sent.on('error', broken);
-    sent.end(what.body);
-  });
 }

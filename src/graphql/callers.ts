@@ -6,7 +6,7 @@ import type { Auth, Caller } from '../auth/index.ts';
 import { ERRORS, isErrorCode } from '../errors.ts';
 import { log } from '../log.ts';
 import type { RequestOrigin } from './preset.ts';
-import { type Rates, sendTooMany } from './rates.ts';
+import { type Rates, sendTooMany, WEIGHT } from './rates.ts';
 import { sendRefusal } from './respond.ts';
 
 const LONGEST_USER_AGENT = 400;
@@ -14,9 +14,20 @@ const LONGEST_USER_AGENT = 400;
 /** Cannot be read, is not valid, asks for too much, is too large, is no JSON. */
 const REFUSED = new Set([400, 413, 415]);
 
+interface Known {
+  caller: Caller | null;
+  ip: string | null;
+  /** How many more than one it counts as. */
+  more: number;
+}
+
+export type Weight = 'refused' | { fields: number };
+
 export interface Callers {
   middleware: RequestHandler;
   remember(request: IncomingMessage, caller: Caller | null, ip: string | null): void;
+  /** What has become of a request: it counts accordingly. */
+  weigh(context: Partial<Grafast.RequestContext>, weight: Weight): void;
   originOf(context: Partial<Grafast.RequestContext>): RequestOrigin;
 }
 
@@ -29,9 +40,11 @@ export function createCallers(auth: Auth, rates: Rates): Callers {
     const caller = await auth.contextFromRequest(request);
     const tooManyOfUser = caller && (await rates.ofUser(caller.userId));
     if (tooManyOfUser !== null) return sendTooMany(response, tooManyOfUser);
-    known.set(request, { caller, ip });
+    const record: Known = { caller, ip, more: 0 };
+    known.set(request, record);
     response.once('finish', () => {
-      if (REFUSED.has(response.statusCode)) rates.wasRefused(ip, caller?.userId ?? null);
+      const more = REFUSED.has(response.statusCode) ? WEIGHT.refused - 1 : record.more;
+      if (more > 0) rates.more(ip, caller?.userId ?? null, more);
     });
   };
 
@@ -45,7 +58,14 @@ export function createCallers(auth: Auth, rates: Rates): Callers {
       if (!response.headersSent) next();
     },
     remember: (request, caller, ip) => {
-      known.set(request, { caller, ip });
+      known.set(request, { caller, ip, more: 0 });
+    },
+    weigh: ({ node }, weight) => {
+      const record = node?.req && known.get(node.req);
+      if (!record) return;
+      // Older clients are told of a refusal with the status 200.
+      if (weight === 'refused') record.more = WEIGHT.refused - 1;
+      else record.more = Math.floor(weight.fields / WEIGHT.fieldsOfOne);
     },
     originOf: ({ node, ws }) => {
       const request = node?.req ?? ws?.request ?? null;

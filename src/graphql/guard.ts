@@ -2,6 +2,7 @@
 import { GraphQLError, getOperationAST } from 'graphql';
 import type { ExecutionConfig } from 'postgraphile/grafserv';
 import { REMEMBERED, refusal } from './bounds.ts';
+import type { Weight } from './callers.ts';
 import { limitDocument, limitOperation, validationRules } from './limits.ts';
 
 type ParseAndValidate = ExecutionConfig['parseAndValidate'];
@@ -9,10 +10,13 @@ type ParseAndValidate = ExecutionConfig['parseAndValidate'];
 export interface GuardOptions {
   showsSchema: boolean;
   afterMutation(): void;
+  /** Called with what has become of each request. */
+  weigh(context: Partial<Grafast.RequestContext>, weight: Weight): void;
 }
 
-export function guardPlugin({ showsSchema, afterMutation }: GuardOptions): GraphileConfig.Plugin {
-  const rules = validationRules(showsSchema);
+export function guardPlugin(options: GuardOptions): GraphileConfig.Plugin {
+  const { afterMutation, weigh } = options;
+  const rules = validationRules(options.showsSchema);
   return {
     name: 'ReslotGuardPlugin',
     version: '1.0.0',
@@ -35,7 +39,12 @@ export function guardPlugin({ showsSchema, afterMutation }: GuardOptions): Graph
           const inner = event.getExecutionConfig;
           event.getExecutionConfig = async function getExecutionConfig(context) {
             const config = await inner.call(this, context);
-            return { ...config, parseAndValidate: guarded(config.parseAndValidate) };
+            const weighOne = (weight: Weight) => weigh(context, weight);
+            return {
+              ...config,
+              parseAndValidate: guarded(config.parseAndValidate, weighOne),
+              execute: watched(config.execute, weighOne),
+            };
           };
           return next();
         },
@@ -77,12 +86,21 @@ function afterwards<T>(result: T, action: () => void): T {
   return result;
 }
 
-function guarded(inner: ParseAndValidate): ParseAndValidate {
+function guarded(inner: ParseAndValidate, weigh: (weight: Weight) => void): ParseAndValidate {
   return (query) => {
-    const problem = limitDocument(query);
-    if (problem) return { errors: [problem] };
-    const result = inner(query);
+    const limited = limitDocument(query);
+    const result = 'problem' in limited ? { errors: [limited.problem] } : inner(query);
+    weigh(result.errors || !('fields' in limited) ? 'refused' : limited);
     return result.errors ? { errors: result.errors.map(withCode) } : result;
+  };
+}
+
+/** Without data nothing was carried out: a limit, or a variable that does not fit. */
+function watched(inner: Execute, weigh: (weight: Weight) => void): Execute {
+  return async (args) => {
+    const result = await inner(args);
+    if ('errors' in result && !('data' in result)) weigh('refused');
+    return result;
   };
 }
 

@@ -35,6 +35,7 @@ export function graphqlMount(options: GraphqlOptions = {}): Mount {
         plugins: [peoplePlugin(auth)],
         originOf: callers.originOf,
         afterMutation: requestDispatch,
+        weigh: callers.weigh,
       }),
     );
     const instance = api.createServ(grafserv);

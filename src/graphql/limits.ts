@@ -123,20 +123,23 @@ export const validationRules = (showsSchema: boolean): ValidationRule[] => [
  * fragments that each name the next one twice are 33 million fields, and checking them takes minutes.
  * Aliases count as fields do: a hundred sign-ins in one request are a hundred attempts.
  */
-export function limitDocument(query: string): GraphQLError | null {
+export function limitDocument(query: string): { problem: GraphQLError } | { fields: number } {
+  const problem = (message: string) => ({ problem: refusal('RSARG', message) });
   const textProblem = limitText(query);
-  if (textProblem) return refusal('RSARG', textProblem);
+  if (textProblem) return problem(textProblem);
   const document = parseQuietly(query);
-  if (!document) return null;
-  const problem = limitParts(document);
-  if (problem) return refusal('RSARG', problem);
+  if (!document) return { fields: 0 };
+  const partProblem = limitParts(document);
+  if (partProblem) return problem(partProblem);
   const counts = new Counts(document);
+  let fields = 0;
   for (const node of document.definitions) {
     if (node.kind !== Kind.OPERATION_DEFINITION) continue;
     const tooMany = limitFields(node, counts);
-    if (tooMany) return refusal('RSARG', tooMany);
+    if (tooMany) return problem(tooMany);
+    fields += counts.of(node.selectionSet, 'all');
   }
-  return null;
+  return { fields };
 }
 
 function limitFields(node: OperationDefinitionNode, counts: Counts): string | null {

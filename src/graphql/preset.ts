@@ -7,6 +7,7 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import type { Caller } from '../auth/index.ts';
 import { LIMITS, REMEMBERED } from './bounds.ts';
+import type { Weight } from './callers.ts';
 import { createPgService } from './database.ts';
 import { descriptionsPlugin } from './descriptions.ts';
 import { filtersPlugin } from './filters.ts';
@@ -46,6 +47,8 @@ export interface PresetOptions {
   originOf(context: Partial<Grafast.RequestContext>): RequestOrigin;
   /** Called after each request that may have changed something. */
   afterMutation(): void;
+  /** Called with what has become of each request. */
+  weigh(context: Partial<Grafast.RequestContext>, weight: Weight): void;
 }
 
 export function makePreset(options: PresetOptions): GraphileConfig.Preset {
@@ -61,7 +64,11 @@ export function makePreset(options: PresetOptions): GraphileConfig.Preset {
       notificationsPlugin,
       descriptionsPlugin,
       filtersPlugin,
-      guardPlugin({ showsSchema: options.graphiql, afterMutation: options.afterMutation }),
+      guardPlugin({
+        showsSchema: options.graphiql,
+        afterMutation: options.afterMutation,
+        weigh: options.weigh,
+      }),
       ...options.plugins,
     ],
     // `filter` does all that `condition` does.

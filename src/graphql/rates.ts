@@ -16,15 +16,18 @@ export interface RateOptions {
 
 export const USUAL_RATES: RateOptions = { address: 1_200, user: 600 };
 
-/** A request that is refused as a whole counts as so many: finding out what is wrong was work as well. */
-export const REFUSED_COUNTS = 10;
+/**
+ * Some requests are more work than others, and count as more. What is refused as a whole was read and
+ * checked, and is seldom sent by mistake; what has many fields is planned, a fifth of a millisecond each.
+ */
+export const WEIGHT = { refused: 10, fieldsOfOne: 50 };
 
 export interface Rates {
   /** Counts a request; returns the seconds to wait if it is one too many. */
   ofAddress(ip: string | null): Promise<number | null>;
   ofUser(userId: string): Promise<number | null>;
-  /** The request that was just counted has been refused. */
-  wasRefused(ip: string | null, userId: string | null): void;
+  /** Counts a request that has been admitted as so many more. */
+  more(ip: string | null, userId: string | null, count: number): void;
 }
 
 /** What counts as one address: with IPv6 whoever has one has 2^72 of them (a /56). */
@@ -38,9 +41,9 @@ export function createRates({ address, user }: RateOptions): Rates {
   return {
     ofAddress: (ip) => consume(addresses, networkOf(ip)),
     ofUser: (userId) => consume(users, userId),
-    wasRefused: (ip, userId) => {
-      void addresses.penalty(ip ?? 'unknown', REFUSED_COUNTS - 1);
-      if (userId !== null) void users.penalty(userId, REFUSED_COUNTS - 1);
+    more: (ip, userId, count) => {
+      void addresses.penalty(networkOf(ip), count);
+      if (userId !== null) void users.penalty(userId, count);
     },
   };
 }

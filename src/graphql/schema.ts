@@ -16,6 +16,7 @@ export async function printGraphqlSchema(
       plugins,
       originOf: () => ({ caller: null, ip: null, userAgent: null, req: null, res: null }),
       afterMutation: () => undefined,
+      weigh: () => undefined,
     }),
   );
   return `${printSchema(lexicographicSortSchema(schema))}\n`;

@@ -169,7 +169,7 @@ class Draft {
     if (!isList && this.#random.chance(depth === 0 ? 0.2 : 0.55)) return [];
     return this.#random
       .some(branches, wanted)
-      .filter(({ name }) => name !== 'query' || this.#random.chance(0.2))
+      .filter(({ name }) => name !== 'query' || (depth > 0 && this.#random.chance(0.2)))
       .map((field) => this.call(field, depth + 1));
   }
 }

@@ -37,8 +37,9 @@ const AT_A_TIME = 8;
 const BROKEN = 0.45;
 /** A sound document is sent so often, each time with other values and mostly by somebody else. */
 const TIMES = 6;
-/** Hash passwords on purpose slowly, or wait so that nothing can be read from the time. */
-const SLOW = /^(signIn|signUp|resetPassword|changePassword|request.*|sendLinksAgain)$/;
+/** Hash passwords on purpose slowly, or wait so that nothing can be read from the time; or end somebody’s part in this. */
+const RARE =
+  /^(signIn|signUp|resetPassword|changePassword|request.*|sendLinksAgain|eraseMe|deactivateAccount|signOut.*)$/;
 
 const schema = buildSchema(
   readFileSync(new URL('../../schema/schema.graphql', import.meta.url), 'utf8'),
@@ -82,6 +83,7 @@ class Wave {
   readonly #seed: number;
   readonly #wave: number;
   readonly #documents = new Documents(schema);
+  readonly #turns: { query: number; mutation: number };
   #next = 0;
 
   constructor(served: Served, scene: Scene, seed: number, wave: number) {
@@ -89,6 +91,8 @@ class Wave {
     this.#scene = scene;
     this.#seed = seed;
     this.#wave = wave;
+    // Far enough from the wave before to get around in a few.
+    this.#turns = { query: wave * 23, mutation: wave * 23 };
   }
 
   async run(findings: Findings, most: number, enough: () => boolean): Promise<void> {
@@ -101,7 +105,7 @@ class Wave {
   async #one(findings: Findings, index: number): Promise<void> {
     const random = new Random(this.#seed, this.#wave, index);
     const isBroken = random.chance(BROKEN);
-    const request = this.#request(random, index, isBroken);
+    const request = this.#request(random, isBroken);
     if (isBroken) return this.#send(findings, index, broken(random, request), random);
     for (let n = 0; n < TIMES; n++) {
       const values = n === 0 ? request : request.again(this.#wish(random));
@@ -134,17 +138,15 @@ class Wave {
     return { random, known: this.#scene.known, oddity: random.pick([0, 0, 0.05, 0.25]) };
   }
 
-  #request(random: Random, index: number, isBroken: boolean): Request {
+  #request(random: Random, isBroken: boolean): Request {
     const operation = random.chance(0.6) ? 'query' : 'mutation';
     const all = this.#documents.rootFields(operation);
     const count = isBroken ? 1 : perRequest(operation);
-    const fields: string[] = [];
-    // In turn, so that none is left out by chance.
-    for (let n = 0; fields.length < count; n++) {
-      const name = all[
-        ((index + this.#wave * 13) * 7 + n + random.below(2)) % all.length
-      ] as string;
-      if (!SLOW.test(name) || random.chance(0.15)) fields.push(name);
+    // One in its turn, so that none is left out by chance.
+    const fields = [all[this.#turns[operation]++ % all.length] as string];
+    while (fields.length < count) {
+      const name = random.pick(all);
+      if (!RARE.test(name) || random.chance(0.15)) fields.push(name);
     }
     const inOrder = fields.toSorted(
       (a, b) =>

@@ -190,12 +190,13 @@ async function knownOf(db: TestDatabase, world: World, tokens: string[]): Promis
   const ids: Known['ids'] = {};
   for (const table of TABLES) {
     const own = OF_ORGANIZATION.has(table) ? 'organization_id = $1' : 'id = $1';
-    const rows = await db.rows<{ id: string }>(
-      `(select id from app_public.${table} order by ${own} desc, id desc limit 12)
-       union all (select id from app_public.${table} where not (${own}) order by id desc limit 2)`,
+    const rows = await db.rows<{ id: string; own: boolean }>(
+      `(select id, true as own from app_public.${table} where ${own} order by id desc limit 12)
+       union all (select id, false from app_public.${table} where not (${own}) order by id desc limit 1)`,
       [world.organizationId],
     );
-    ids[table] = rows.map(({ id }) => id);
+    const owned = rows.filter((row) => row.own).map(({ id }) => id);
+    ids[table] = [...owned, ...owned, ...owned, ...rows.map(({ id }) => id)];
   }
   const texts = (sql: string) =>
     db

@@ -5,7 +5,7 @@ import { isErrorCode } from '../../src/errors.ts';
 import { LIMITS } from '../../src/graphql/bounds.ts';
 import { graphqlMount } from '../../src/graphql/index.ts';
 import { maskError } from '../../src/graphql/mask.ts';
-import { REFUSED_COUNTS } from '../../src/graphql/rates.ts';
+import { WEIGHT } from '../../src/graphql/rates.ts';
 import { openServer } from '../../src/server.ts';
 import { type Served, serve } from '../fuzz/served.ts';
 import { type Answer, createGraphqlWorld, type GraphqlWorld, readAnswer } from './graphqlWorld.ts';
@@ -126,30 +126,42 @@ describe('the schema', () => {
   });
 });
 
-test('whoever sends what is refused may send less of it', async () => {
-  const server = await openServer(world.config);
-  await server.serve(world.database.url('app'), [
-    graphqlMount({ rates: { address: 3 * REFUSED_COUNTS + 1, user: 1_000 } }),
-  ]);
-  const ask = async (query: string, accept: string) => {
-    const response = await fetch(`${server.url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept },
-      body: JSON.stringify({ query }),
-    });
-    return response.status;
-  };
-  try {
-    // Clients that take nothing but the older type are told so with the status 200.
-    const statuses: number[] = [];
-    for (const accept of ['*/*', 'application/json', '*/*', 'application/json']) {
-      statuses.push(await ask('{ nothing }', accept));
+describe('what is more work counts as more requests', () => {
+  /** Statuses of requests from one address, of which so many are allowed in a minute. */
+  async function statuses(address: number, requests: { query: string; accept?: string }[]) {
+    const server = await openServer(world.config);
+    const rates = { address, user: 1_000 };
+    await server.serve(world.database.url('app'), [graphqlMount({ rates })]);
+    const found: number[] = [];
+    try {
+      for (const { query, accept = '*/*' } of requests) {
+        const response = await fetch(`${server.url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', accept },
+          body: JSON.stringify({ query }),
+        });
+        found.push(response.status);
+        await response.text();
+      }
+    } finally {
+      await server.stop();
     }
-    expect(statuses).toEqual([400, 200, 400, 200]);
-    expect(await ask('{ viewer { id } }', '*/*')).toBe(429);
-  } finally {
-    await server.stop();
+    return found;
   }
+
+  test('if it is refused as a whole, also with the status that older clients know', async () => {
+    const wrong = { query: '{ nothing }' };
+    const older = { ...wrong, accept: 'application/json' };
+    const right = { query: '{ viewer { id } }' };
+    const requests = [wrong, older, wrong, right, right];
+    expect(await statuses(3 * WEIGHT.refused + 1, requests)).toEqual([400, 200, 400, 200, 429]);
+  });
+
+  test('if it has many fields', async () => {
+    const names = Array.from({ length: 4 * WEIGHT.fieldsOfOne - 1 }, (_, n) => `a${n}: id`);
+    const large = { query: `{ viewer { ${names.join(' ')} } }` };
+    expect(await statuses(9, [large, large, large])).toEqual([200, 200, 429]);
+  });
 });
 
 describe('what else goes wrong with a request', () => {
