@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:dfb93ce5f71e59be496747757fba97a5e2ee8bb0
+--! Hash: sha1:c493e8350ad2aabf0482c6a990392dca017787f9
 --! Message: initial
 
 --! Included all.sql
@@ -162,10 +162,13 @@ revoke execute on function app_private.in_seconds(interval) from public;
 --! EndIncluded functions/clock.sql
 --! Included functions/checks.sql
 -- What check constraints use; each takes one value and says whether it will do.
+-- Unicode has line breaks that are no control characters, and much that nobody sees: it may stand in a name (some scripts
+-- need it between letters), but is none.
 create function app_private.is_short_line(line text) returns boolean
 language sql immutable parallel safe
-return length(line) between 1 and 200 and line !~ '[[:cntrl:]]' and btrim(line) <> '';
-comment on function app_private.is_short_line(text) is 'Whether a text is one line of 1 to 200 characters, without control characters, not blank.';
+return length(line) between 1 and 200 and line !~ '[[:cntrl:]\u2028\u2029]'
+  and line ~ '[^[:space:]\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff]';
+comment on function app_private.is_short_line(text) is 'Whether a text is one line of 1 to 200 characters, without control characters, not blank, with something to be seen.';
 
 create function app_private.normalise_email(email text) returns text
 language sql immutable parallel safe

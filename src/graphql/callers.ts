@@ -32,7 +32,7 @@ export interface Callers {
 }
 
 export function createCallers(auth: Auth, rates: Rates): Callers {
-  const known = new WeakMap<IncomingMessage, { caller: Caller | null; ip: string | null }>();
+  const known = new WeakMap<IncomingMessage, Known>();
 
   const admit = async (request: IncomingMessage, ip: string | null, response: Response) => {
     const tooMany = await rates.ofAddress(ip);

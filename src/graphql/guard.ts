@@ -6,6 +6,7 @@ import type { Weight } from './callers.ts';
 import { limitDocument, limitOperation, validationRules } from './limits.ts';
 
 type ParseAndValidate = ExecutionConfig['parseAndValidate'];
+type Execute = ExecutionConfig['execute'];
 
 export interface GuardOptions {
   showsSchema: boolean;
