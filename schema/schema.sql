@@ -3875,7 +3875,7 @@ grant execute on function app_private.leads_descend(interval[]) to reslot_worker
 comment on function app_private.leads_descend(interval[]) is 'Whether reminder lead times are positive and each is shorter than the one before.';
 
 CREATE OR REPLACE FUNCTION app_private.lease_deliveries(batch integer)
- RETURNS TABLE(delivery_id uuid, attempt integer, address text, kind text, locale text, model jsonb)
+ RETURNS TABLE(delivery_id uuid, attempt integer, address text, kind text, locale text, has_consequences boolean, model jsonb)
  LANGUAGE plpgsql
  SECURITY DEFINER ROWS 10
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
@@ -3900,14 +3900,15 @@ begin
       returning * into v_delivery;
       v_left := v_left - 1;
       return query
-        select v_delivery.id, v_delivery.attempts, v_delivery.address, m.kind, m.locale, m.model
+        select v_delivery.id, v_delivery.attempts, v_delivery.address, m.kind, m.locale,
+          app_private.has_consequences(m.kind), m.model
         from app_private.mail_model(v_delivery) m;
     end loop;
   end loop;
 end
 $function$;
 grant execute on function app_private.lease_deliveries(integer) to reslot_worker;
-comment on function app_private.lease_deliveries(integer) is 'Leases up to so many due deliveries for 15 seconds and returns what their mails are made of, with freshly issued links. What was overtaken becomes obsolete instead.';
+comment on function app_private.lease_deliveries(integer) is 'Leases up to so many due deliveries for 15 seconds and returns what their mails are made of, with freshly issued links, and whether it has to be followed up. What was overtaken becomes obsolete instead.';
 
 CREATE OR REPLACE FUNCTION app_private.leave(entry_id uuid)
  RETURNS app_public.waitlist_entries
@@ -4729,6 +4730,7 @@ CREATE OR REPLACE FUNCTION app_private.next_deliveries(batch integer)
  RETURNS SETOF app_public.deliveries
  LANGUAGE sql
  ROWS 10
+ SET enable_sort TO 'off'
 AS $function$
   select d.* from app_public.deliveries d
   where d.status = 'queued' and d.next_attempt_at <= (select app_private.clock())

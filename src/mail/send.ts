@@ -34,6 +34,8 @@ type Leased = {
   address: string;
   kind: string;
   locale: string | null;
+  /** Whether something depends on what becomes of it. */
+  has_consequences: boolean;
   model: MailModel;
 };
 
@@ -140,7 +142,7 @@ async function record(delivery: Leased, result: SendResult, pool: Options['pool'
   } else {
     await persist(() => pool.query('select app_private.mark_delivery_sent($1, $2)', [id, tried]));
   }
-  await followUp(id, pool);
+  if (delivery.has_consequences) await followUp(id, pool);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { Transform } from 'node:stream';
 import { createTransport, type NodemailerError, type Transporter } from 'nodemailer';
 import parseAddresses from 'nodemailer/lib/addressparser';
 import { clean, oneLine } from './clean.ts';
@@ -21,7 +22,7 @@ type TransportOptions = {
  */
 export function createMailTransport(options: TransportOptions): Transporter {
   const { smtpUrl, connections = 4, stepTimeoutMs = 15_000 } = options;
-  return createTransport({
+  const transport = createTransport({
     url: smtpUrl,
     pool: true,
     maxConnections: connections,
@@ -34,6 +35,26 @@ export function createMailTransport(options: TransportOptions): Transporter {
     dnsTimeout: stepTimeoutMs,
     disableFileAccess: true,
     disableUrlAccess: true,
+  });
+  transport.use('stream', (mail, done) => {
+    mail.message.transform(inOnePiece);
+    done();
+  });
+  return transport;
+}
+
+/** A message is composed line by line, and each line would be a write and a packet of its own. */
+function inOnePiece(): Transform {
+  const pieces: Buffer[] = [];
+  return new Transform({
+    transform: (piece: Buffer, _encoding, done) => {
+      pieces.push(piece);
+      done();
+    },
+    flush(done) {
+      this.push(Buffer.concat(pieces));
+      done();
+    },
   });
 }
 

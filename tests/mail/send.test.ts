@@ -28,6 +28,7 @@ function delivery(id: string, change: Row = {}): Row {
     address: `${id}@example.org`,
     kind: 'booking_reminder',
     locale: 'de',
+    has_consequences: true,
     model: SAMPLES.booking_reminder,
     ...change,
   };
@@ -142,6 +143,12 @@ describe('sending what the outbox owes', () => {
       'mark_delivery_sent a 1',
       'follow_up_delivery a',
     ]);
+  });
+
+  it('asks for no consequences where nothing depends on a message', async () => {
+    const { pool, calls } = outbox([delivery('a', { has_consequences: false })]);
+    await run(pool);
+    expect(calls).toEqual(['mark_delivery_sent a 1']);
   });
 
   it('logs no address and no token', async () => {

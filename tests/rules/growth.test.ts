@@ -188,3 +188,26 @@ test('nothing reads the history', () =>
     await look('confirming', () => call(db, bea, 'confirm_booking', { booking_id: claimed.id }));
     expect(found).toEqual({});
   }));
+
+test('a backlog of mails, of which the statistics know nothing, is not read for each of them', () =>
+  inTransaction(async (db) => {
+    const world = await createWorld(db);
+    await createUser(db, 'Alice');
+    await db.query('analyze app_public.deliveries');
+    await db.query(
+      `with told as (
+         insert into app_public.notifications (organization_id, user_id, kind)
+         select $1, u.id, 'account_magic_link' from app_public.users u, generate_series(1, 3000) returning id
+       )
+       insert into app_public.deliveries (organization_id, notification_id, subject_id, address)
+       select $1, t.id, t.id, 'customer@example.com' from told t`,
+      [world.organizationId],
+    );
+    await db.query('analyze app_public.notifications');
+    const leased: unknown[] = [];
+    const much = await readMuch(db, async () => {
+      leased.push(...(await db.rows('select * from app_private.lease_deliveries(3)')));
+    });
+    expect(leased).toHaveLength(3);
+    expect(much).toEqual([]);
+  }));
