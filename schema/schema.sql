@@ -456,7 +456,7 @@ alter table app_public.bookings enable row level security;
 alter table app_public.bookings force row level security;
 CREATE INDEX bookings_created_by_idx ON app_public.bookings USING btree (created_by);
 CREATE INDEX bookings_customer_id_idx ON app_public.bookings USING btree (customer_id, starts_at);
-CREATE INDEX bookings_holds_idx ON app_public.bookings USING btree (offering_id) WHERE (hold_expires_at IS NOT NULL);
+CREATE INDEX bookings_holds_idx ON app_public.bookings USING btree (offering_id, hold_expires_at) WHERE (hold_expires_at IS NOT NULL);
 CREATE INDEX bookings_live_organization_idx ON app_public.bookings USING btree (organization_id, starts_at) WHERE (ended_at IS NULL);
 CREATE INDEX bookings_offering_id_idx ON app_public.bookings USING btree (offering_id, starts_at);
 CREATE INDEX bookings_override_by_idx ON app_public.bookings USING btree (override_by) WHERE (override_by IS NOT NULL);

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:b96e5c9eedc8e8cc8594a903f84331141080b7df
+--! Hash: sha1:0fa42d4d1b0dcfe6fbc49a902a5cf233385631ae
 --! Message: initial
 
 --! Included all.sql
@@ -810,7 +810,7 @@ create index bookings_would_auto_cancel_idx on app_public.bookings (organization
   where would_auto_cancel_at is not null;
 -- Not `where status = 'held'`, which is the same: under row-level security the planner may not look at how rare a status
 -- is, but at how many have such a time.
-create index bookings_holds_idx on app_public.bookings (offering_id) where hold_expires_at is not null;
+create index bookings_holds_idx on app_public.bookings (offering_id, hold_expires_at) where hold_expires_at is not null;
 create index bookings_created_by_idx on app_public.bookings (created_by);
 create index bookings_override_by_idx on app_public.bookings (override_by) where override_by is not null;
 comment on table app_public.bookings is 'A customer''s claim on room. A hold is one with status `held`: room kept for the person an offer was made to.';
