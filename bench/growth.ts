@@ -193,5 +193,5 @@ async function measure(
 
 function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return round((sorted[Math.floor(sorted.length / 2)] ?? 0) * 100) / 100;
+  return round(sorted[Math.floor(sorted.length / 2)] ?? 0, 3);
 }

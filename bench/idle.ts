@@ -28,7 +28,7 @@ export async function measureIdle(seconds: number): Promise<IdleFigures> {
     const used = before[0] === null || after[0] === null ? null : after[0] - before[0];
     return {
       seconds,
-      workerCpuPercent: used === null ? null : round((used / seconds) * 1000) / 10,
+      workerCpuPercent: used === null ? null : round((used / seconds) * 100, 2),
       transactionsPerSecond: round((after[1] - before[1]) / seconds),
     };
   });

@@ -60,6 +60,6 @@ export function figures(
   return { perSecond: round(done / seconds), done, refused, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
-export function round(value: number): number {
-  return Math.round(value * 10) / 10;
+export function round(value: number, digits = 1): number {
+  return Number(value.toFixed(digits));
 }

@@ -135,7 +135,7 @@ async function measureGrowths(): ReturnType<Part> {
     line('ms a call, p50', [...figures.map(({ past }) => `1e${Math.log10(past)}`), 'ratio']),
   ];
   for (const what of Object.keys(first.ms)) {
-    const ratio = round(((last.ms[what] ?? 0) / (first.ms[what] ?? 0)) * 10) / 10;
+    const ratio = round((last.ms[what] ?? 0) / (first.ms[what] ?? 0), 2);
     table.push(line(what, [...figures.map(({ ms }) => ms[what] ?? 0), ratio]));
   }
   return { figures, table };

@@ -223,9 +223,7 @@ function middle(rounds: Figures[]): Figures {
 function ratiosOf([bare = [], functions = [], http = []]: Figures[][]): Record<string, number> {
   const share = (ones: Figures[], others: Figures[]) => {
     const ratios = ones.map((one, n) => one.perSecond / (others[n]?.perSecond ?? 0));
-    return (
-      round((ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? 0) * 100) / 100
-    );
+    return round(ratios.toSorted((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? 0, 3);
   };
   return {
     'SQL function / bare insert': share(functions, bare),
