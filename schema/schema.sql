@@ -182,12 +182,12 @@ END),
   constraint link_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_public.users(id) ON DELETE CASCADE,
   constraint one_bearer CHECK (num_nonnulls(customer_id, user_id) = 1)
 );
-CREATE INDEX link_tokens_booking_id_idx ON app_private.link_tokens USING btree (booking_id);
-CREATE INDEX link_tokens_customer_id_idx ON app_private.link_tokens USING btree (customer_id);
-CREATE INDEX link_tokens_entry_id_idx ON app_private.link_tokens USING btree (entry_id);
+CREATE INDEX link_tokens_booking_id_idx ON app_private.link_tokens USING btree (booking_id) WHERE (booking_id IS NOT NULL);
+CREATE INDEX link_tokens_customer_id_idx ON app_private.link_tokens USING btree (customer_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX link_tokens_entry_id_idx ON app_private.link_tokens USING btree (entry_id) WHERE (entry_id IS NOT NULL);
 CREATE INDEX link_tokens_expires_at_idx ON app_private.link_tokens USING btree (expires_at);
 CREATE INDEX link_tokens_organization_id_idx ON app_private.link_tokens USING btree (organization_id);
-CREATE INDEX link_tokens_user_id_idx ON app_private.link_tokens USING btree (user_id);
+CREATE INDEX link_tokens_user_id_idx ON app_private.link_tokens USING btree (user_id) WHERE (user_id IS NOT NULL);
 comment on table app_private.link_tokens is 'Links in mails: 128 random bits, stored as SHA-256 only, bound to one person, one action, one row, one expiry; never a session.';
 
 create table app_private.notification_kinds (

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0fa42d4d1b0dcfe6fbc49a902a5cf233385631ae
+--! Hash: sha1:0be2a26605e2f4b3f3153a13b798fc45d4bfda2a
 --! Message: initial
 
 --! Included all.sql
@@ -1181,10 +1181,10 @@ create table app_private.link_tokens (
   )
 );
 create index link_tokens_organization_id_idx on app_private.link_tokens (organization_id);
-create index link_tokens_customer_id_idx on app_private.link_tokens (customer_id);
-create index link_tokens_user_id_idx on app_private.link_tokens (user_id);
-create index link_tokens_booking_id_idx on app_private.link_tokens (booking_id);
-create index link_tokens_entry_id_idx on app_private.link_tokens (entry_id);
+create index link_tokens_customer_id_idx on app_private.link_tokens (customer_id) where customer_id is not null;
+create index link_tokens_user_id_idx on app_private.link_tokens (user_id) where user_id is not null;
+create index link_tokens_booking_id_idx on app_private.link_tokens (booking_id) where booking_id is not null;
+create index link_tokens_entry_id_idx on app_private.link_tokens (entry_id) where entry_id is not null;
 create index link_tokens_expires_at_idx on app_private.link_tokens (expires_at);
 comment on table app_private.link_tokens is 'Links in mails: 128 random bits, stored as SHA-256 only, bound to one person, one action, one row, one expiry; never a session.';
 --! EndIncluded tables/link_tokens.sql
