@@ -231,3 +231,53 @@ test('docs/security.md has the limits of the API', () => {
 function byNumber(a: number, b: number): number {
   return a - b;
 }
+
+describe('docs/security.md', () => {
+  const text = read('docs/security.md');
+  const threats = tableRows(text, '## Threats, answers, tests', true)
+    .filter((cells) => cells.length === 4 && cells[0] !== 'Threat')
+    .map(([threat = '', , tests = '', sections = '']) => ({
+      threat,
+      tests: [...tests.matchAll(/`(tests\/[\w./]+)` “([^”]+)”/g)].map(
+        ([, file = '', name = '']) => ({
+          file,
+          name,
+        }),
+      ),
+      sections: sections.split(', '),
+    }));
+
+  test('has for every threat a test that there is', () => {
+    expect(threats.length).toBeGreaterThan(40);
+    expect(threats.filter(({ tests }) => tests.length === 0)).toEqual([]);
+    const missing = threats
+      .flatMap(({ tests }) => tests)
+      .filter(({ file, name }) => !namesOf(read(file)).includes(name));
+    expect(missing).toEqual([]);
+  });
+
+  test('would be found out if it named a test that there is not', () => {
+    const names = namesOf(read('tests/platform/documents.test.ts'));
+    expect(names).toContain('has for every threat a test that there is');
+    expect(names).not.toContain('has for every threat');
+    expect(names).not.toContain('Threat');
+  });
+
+  test('says of every chapter of the ASVS whether it applies, and counts only those that do', () => {
+    const chapters = tableRows(text, '### Chapters of the ASVS').slice(1);
+    const numbers = chapters.map(([chapter]) => chapter?.split(' ')[0]);
+    expect(numbers).toEqual(Array.from({ length: 17 }, (_, n) => `V${n + 1}`));
+    const applying = chapters.filter(([, here]) => here?.startsWith('applies'));
+    const counted = threats.flatMap(({ sections }) => sections.map((s) => s.replace(/\.\d+$/, '')));
+    expect([...new Set(counted)].toSorted()).toEqual(
+      applying.map(([chapter = '']) => chapter.split(' ')[0]).toSorted(),
+    );
+  });
+});
+
+/** What tests are called in a file, as it is written there; in the files of races, what scenarios are called. */
+function namesOf(source: string): string[] {
+  const named =
+    /(?:\b(?:test|it|rule|describe)\(|\)\(|\bname:)\s*(?:'([^'\n]+)'|"([^"\n]+)"|`([^`]+)`)/g;
+  return [...source.matchAll(named)].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
+}
