@@ -2,8 +2,7 @@
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
-  // The long fuzz is for `npm run test:long`.
-  testPathIgnorePatterns: ['/node_modules/', ...(process.env.RESLOT_LONG ? [] : ['/tests/fuzz/'])],
+  testPathIgnorePatterns: ['/node_modules/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/tests/support/transform.mjs' },
   moduleFileExtensions: ['ts', 'js', 'mjs', 'json', 'node'],

@@ -30,9 +30,11 @@ export interface Request {
 type Field = GraphQLField<unknown, unknown>;
 
 /** Below the limits on fields and words, most of the time. */
-const FIELDS_OF_QUERY = 7;
+const FIELDS_OF_QUERY = 9;
 const FIELDS_OF_MUTATION = 5;
 const DEEPEST = 4;
+/** So many of the fields at the top are followed far down, which takes most of the time; of the others, one level. */
+const DEEP_FIELDS = 2;
 
 export class Documents {
   readonly #schema: GraphQLSchema;
@@ -52,12 +54,17 @@ export class Documents {
   }
 
   /** Several root fields at once, all of which GraphQL itself finds nothing wrong with. */
-  request(wish: Wish, operation: 'query' | 'mutation', fields: string[]): Request {
+  request(
+    wish: Wish,
+    operation: 'query' | 'mutation',
+    fields: string[],
+    deep = DEEP_FIELDS,
+  ): Request {
     const draft = new Draft(wish, this.#schema);
     const root = this.#root(operation);
     const calls = fields.map((name, n) => {
       const field = root.getFields()[name] as Field;
-      return `c${n}: ${draft.call(field, 0)}`;
+      return `c${n}: ${draft.call(field, 0, n < deep ? DEEPEST : 0)}`;
     });
     return draft.request(operation, calls, fields);
   }
@@ -77,6 +84,7 @@ class Draft {
   readonly #wish: Wish;
   readonly #random: Random;
   readonly #schema: GraphQLSchema;
+  #deepest = DEEPEST;
   readonly #declared: string[] = [];
   /** What gives the variables of one field their values. */
   readonly #sources: ((wish: Wish) => Record<string, unknown>)[] = [];
@@ -87,7 +95,8 @@ class Draft {
     this.#schema = schema;
   }
 
-  call(field: Field, depth: number): string {
+  call(field: Field, depth: number, deepest = this.#deepest): string {
+    this.#deepest = deepest;
     return `${field.name}${this.#arguments(field, depth)}${this.#selection(field.type, depth)}`;
   }
 
@@ -164,7 +173,7 @@ class Draft {
     const isList = /(Connection|Edge)$/.test(type.name);
     // What stands below `query` counts as if it stood at the top.
     const wanted = isList || type.name === 'Query' || depth > 1 ? 1 : 2;
-    if (branches.length === 0 || depth > DEEPEST) return [];
+    if (branches.length === 0 || depth > this.#deepest) return [];
     // What has been changed is looked at; what is near the end of the branch mostly not.
     if (!isList && this.#random.chance(depth === 0 ? 0.2 : 0.55)) return [];
     return this.#random
@@ -180,7 +189,7 @@ function valuesFor(wish: Wish, field: Field, wanted: GraphQLArgument[]): Record<
     const named = name === 'id' ? getNamedType(field.type).name : name;
     values[name] = valueFor(wish, type, named);
   }
-  return wish.random.chance(wish.oddity) ? values : sensible(wish.random, values);
+  return wish.random.chance(wish.oddity) ? values : sensible(wish.random, values, wanted);
 }
 
 function hasFields(output: GraphQLOutputType): boolean {

@@ -146,6 +146,15 @@ function bookIn(db: TestDatabase, world: World, userId: string, inDays: number) 
   return book(db, userId, world.left, [at(0), at(1)]);
 }
 
+/** At least one, to an address that takes it. */
+export async function oweMail(change: Change): Promise<void> {
+  await change(async (db) => {
+    const world = await createWorld(db);
+    await startClock(db, 0);
+    await bookIn(db, world, world.owner, 5);
+  });
+}
+
 /** Bookings, queues, an offer, a guest, a blackout, an offering nobody uses, and a mail that cannot be delivered. */
 async function live(db: TestDatabase, world: World, [one = '', two = '']: string[]): Promise<void> {
   for (const from of [8, 12, 16]) {

@@ -322,7 +322,7 @@ function objectFor(
     if (!isNonNullType(field.type) && (tooDeep || leftOut)) continue;
     made[field.name] = valueFor(wish, field.type, nameWithin(type, name, field.name), depth + 1);
   }
-  return random.chance(wish.oddity) ? made : sensible(random, made);
+  return isFilter || random.chance(wish.oddity) ? made : sensible(random, made, all);
 }
 
 /** What a filter compares has the name of the column around it; an `id` is that of the type. */
@@ -332,8 +332,13 @@ function nameWithin({ name: type }: GraphQLInputObjectType, around: string, fiel
 }
 
 /** What a person would ask for: two ends in their order, none in two ways, and one thing to be closed. */
-export function sensible(random: Random, made: Record<string, unknown>): Record<string, unknown> {
-  if ('offeringId' in made && 'resourceId' in made) {
+export function sensible(
+  random: Random,
+  made: Record<string, unknown>,
+  of: readonly { name: string; type: GraphQLInputType }[],
+): Record<string, unknown> {
+  const isNeeded = of.some(({ name, type }) => name === 'offeringId' && isNonNullType(type));
+  if ('offeringId' in made && 'resourceId' in made && !isNeeded) {
     delete made[random.pick(['offeringId', 'resourceId'])];
     if (random.chance(0.2)) delete made[random.pick(['offeringId', 'resourceId'])];
   }
@@ -371,6 +376,9 @@ export function wrongFor(random: Random): unknown {
     '{01980000-0000-7000-8000-000000000303}',
     '\u0000',
     'infinity',
+    'now',
+    'epoch',
+    '24:00:00',
     '2027-06-15 10:00',
     true,
     null,
