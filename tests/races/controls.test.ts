@@ -6,6 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TestDatabase } from '../support/database.ts';
 import { linger, problemsOf, type Scenario, type Weaken, without } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
+import * as keys from './keyScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as time from './timeScenarios.ts';
 
@@ -104,6 +105,28 @@ async function noLeaseLock(db: TestDatabase): Promise<void> {
   await linger(db, 'app_public.deliveries', 'update');
 }
 
+/** Looks whether the link is unused and marks it later, as one-use links are often made. */
+async function noSingleUse(db: TestDatabase): Promise<void> {
+  await without(
+    db,
+    'app_private.use_account_link(text,app_private.link_action)',
+    /and t\.used_at is null /,
+  );
+}
+
+async function noSessionLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.rotate_session(bytea,bytea)', /for no key update/);
+  await linger(db, 'app_private.refresh_tokens', 'insert or update');
+}
+
+async function noSendingLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.queue_sending()', /perform pg_advisory_xact_lock\(.*?\);/);
+  // The queue's tables are the worker's.
+  await db.query('set role reslot_worker');
+  await linger(db, 'graphile_worker._private_jobs', 'insert or update');
+  await db.query('set role reslot_owner');
+}
+
 const both =
   (...steps: Weaken[]): Weaken =>
   async (db) => {
@@ -138,6 +161,12 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the entry lock', noEntryLock, queue.leaveAndOffer],
   ['the claimer’s lock', noClaimerLock, queue.eraseAndClaim],
   ['the lock of a lease', noLeaseLock, time.leases],
+  ['use in one statement', noSingleUse, keys.sameMagicLink],
+  ['use in one statement', noSingleUse, keys.sameResetLink],
+  ['use in one statement', noSingleUse, keys.sameVerifyLink],
+  ['the lock of the account', noSessionLock, keys.sameRefresh],
+  ['the lock of the account', noSessionLock, keys.refreshAndSignOut],
+  ['the lock of those that queue', noSendingLock, keys.sendings],
 ];
 
 describe('With a lock taken out', () => {

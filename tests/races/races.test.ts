@@ -5,6 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { problemsOf, type Scenario, usualRounds } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
+import * as keys from './keyScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as time from './timeScenarios.ts';
 
@@ -15,6 +16,7 @@ const { blackouts, ...single } = time;
 const groups: Record<string, Scenario[]> = {
   'Racing for room': Object.values(bookings),
   'Racing for a place that was waited for': Object.values(queue),
+  'Racing with one key': Object.values(keys),
   'Racing with time': [...Object.values(single), ...blackouts],
 };
 

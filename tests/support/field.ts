@@ -18,7 +18,8 @@ const UNLIMITED = {
 };
 
 export interface Action {
-  login: 'app' | 'worker' | 'owner';
+  /** `app` takes the role of a user, `server` is the same login by itself. */
+  login: 'app' | 'server' | 'worker' | 'owner';
   sql: string;
   userId?: string;
   /** How long after the gate has opened it begins. */
@@ -70,7 +71,7 @@ export async function openField({ policy, weaken, grounds = 1 }: FieldOptions): 
     await database.drop();
   };
   try {
-    const db = testDatabase(await connections.control());
+    const db = testDatabase(inTurn(await connections.control()));
     const together = new Together(grounds);
     const made: Ground[] = [];
     for (let n = 0; n < grounds; n++) {
@@ -88,6 +89,19 @@ export async function openField({ policy, weaken, grounds = 1 }: FieldOptions): 
     await close();
     throw error;
   }
+}
+
+/** Grounds prepare their rounds side by side, and a connection does one thing at a time. */
+function inTurn(client: pg.Client): pg.Client {
+  const query = client.query.bind(client);
+  let last: Promise<unknown> = Promise.resolve();
+  return Object.assign(client, {
+    query: (sql: string, params: unknown[]) => {
+      const result = last.then(() => query(sql, params));
+      last = result.catch(() => undefined);
+      return result;
+    },
+  });
 }
 
 async function openGround(
@@ -280,7 +294,9 @@ class Connections {
     const key = `${login} ${which}`;
     const known = this.#clients.get(key);
     if (known) return known;
-    const client = new pg.Client({ connectionString: this.#database.url(login) });
+    const client = new pg.Client({
+      connectionString: this.#database.url(login === 'server' ? 'app' : login),
+    });
     this.#clients.set(key, client);
     await client.connect();
     return client;

@@ -204,8 +204,9 @@ export async function without(
 /** Makes everybody linger between looking and taking, so that a missing lock shows soon. */
 export async function linger(db: TestDatabase, table: string, when = 'insert'): Promise<void> {
   const name = unique('linger_');
-  await db.query(`create function app_private.${name}() returns trigger language plpgsql as
+  const schema = table.split('.')[0];
+  await db.query(`create function ${schema}.${name}() returns trigger language plpgsql as
     $$ begin perform pg_sleep(0.01); return coalesce(new, old); end $$`);
   await db.query(`create trigger aa_${name} before ${when} on ${table}
-    for each row execute function app_private.${name}()`);
+    for each row execute function ${schema}.${name}()`);
 }
