@@ -171,17 +171,35 @@ function fragmentCost(scope: Scope, name: string): number {
 function fieldCost(scope: Scope, node: FieldNode, parent: GraphQLNamedType): number {
   const name = node.name.value;
   if (name.startsWith('__')) return 0;
-  if (name === 'totalCount') return COUNT_COST;
+  // Counted with its page.
+  if (name === 'totalCount') return 0;
   if (!isObjectType(parent) && !isInterfaceType(parent)) return 0;
   const field = parent.getFields()[name];
   if (!field || !node.selectionSet) return 0;
   const type = getNamedType(field.type);
   if (!isCompositeType(type)) return 0;
   const within = selectionCost(scope, node.selectionSet, type);
-  if (isPaged(field)) return 1 + pageSize(scope, node) * (1 + within);
+  if (isPaged(field)) {
+    const count = asksForTotal(scope, node.selectionSet) ? COUNT_COST : 0;
+    return 1 + count + pageSize(scope, node) * (1 + within);
+  }
   // The rows of a connection were counted with its page.
   if (parent.name.endsWith('Connection') || parent.name.endsWith('Edge')) return within;
   return isListType(getNullableType(field.type)) ? PLAIN_LIST_ROWS * (1 + within) : 1 + within;
+}
+
+/** Once for the list, and not for each of its rows. */
+function asksForTotal(scope: Scope, set: SelectionSetNode, seen = new Set<string>()): boolean {
+  return set.selections.some((selection) => {
+    if (selection.kind === Kind.FIELD) return selection.name.value === 'totalCount';
+    if (selection.kind === Kind.INLINE_FRAGMENT) {
+      return asksForTotal(scope, selection.selectionSet, seen);
+    }
+    const name = selection.name.value;
+    if (seen.has(name)) return false;
+    const fragment = scope.fragments.get(name);
+    return fragment !== undefined && asksForTotal(scope, fragment.selectionSet, seen.add(name));
+  });
 }
 
 function pageSize(scope: Scope, node: FieldNode): number {

@@ -221,6 +221,18 @@ describe('a request that asks for too much is refused: ', () => {
     expect((await world.ask(query, { n: 5 })).errors).toEqual([]);
   });
 
+  test('in totals, which count once for their list and not for each of its rows', async () => {
+    const page = '{ bookings(first: 100) { totalCount nodes { id offering { name } } } }';
+    expect((await world.ask(page, {}, world.customer)).errors).toEqual([]);
+    const within = (total: string, more = '') =>
+      `{ organizations(first: 100) { nodes { offerings(first: 1) { ${total} } } } } ${more}`;
+    expect((await world.ask(within('nodes { id }'))).errors).toEqual([]);
+    expect(await refused(within('totalCount'))).toBe('RSARG');
+    const fragments =
+      'fragment a on OfferingConnection { ...b } fragment b on OfferingConnection { totalCount }';
+    expect(await refused(within('... { ...a }', fragments))).toBe('RSARG');
+  });
+
   test('in fields at its top, however they are written', async () => {
     const many = Array.from({ length: 11 }, (_, n) => `a${n}: viewer { id }`).join(' ');
     expect(await refused(`{ ${many} }`)).toBe('RSARG');
