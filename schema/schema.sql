@@ -2304,6 +2304,19 @@ end
 $function$;
 comment on function app_private.check_person(text,text,text,text) is 'Refuses what a person''s row cannot hold, before the constraints do. Errors: RSARG.';
 
+CREATE OR REPLACE FUNCTION app_private.check_reset_link(token text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  perform app_private.find_account_link(token, 'reset');
+end
+$function$;
+grant execute on function app_private.check_reset_link(text) to reslot_app;
+comment on function app_private.check_reset_link(text) is 'Whether a link to set a password could be used now. Errors: RSEXP.';
+
 CREATE OR REPLACE FUNCTION app_private.check_same_organization()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -6458,6 +6471,25 @@ CREATE OR REPLACE FUNCTION app_private.with_buffers(during tstzrange, policy app
  IMMUTABLE
 RETURN tstzrange((lower(during) - (policy).buffer_before), (upper(during) + (policy).buffer_after));
 comment on function app_private.with_buffers(tstzrange,app_public.policy_versions) is 'The range a booking occupies its resources.';
+
+CREATE OR REPLACE FUNCTION app_private.withdraw_links(delivery_id uuid, tokens text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  delete from app_private.link_tokens t
+  where t.token_hash in (select app_private.hash_token(k) from unnest(tokens) k)
+    and t.delivery_id = withdraw_links.delivery_id and t.used_at is null;
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$function$;
+grant execute on function app_private.withdraw_links(uuid,text[]) to reslot_worker;
+comment on function app_private.withdraw_links(uuid,text[]) is 'Removes the links of a try that nobody can have got.';
 
 CREATE OR REPLACE FUNCTION app_private.withdraw_offer(entry_id uuid, hold_id uuid, reason text)
  RETURNS void

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0be2a26605e2f4b3f3153a13b798fc45d4bfda2a
+--! Hash: sha1:987789709a683d4e4943a94a1a849d9719fe05d0
 --! Message: initial
 
 --! Included all.sql
@@ -1463,6 +1463,24 @@ end
 $$;
 comment on function app_private.issue_link(app_private.link_action, uuid, uuid, uuid, uuid, uuid, uuid, timestamptz) is 'Makes the token of one link and stores its hash; out comes the token itself, which goes into one mail and nowhere else.';
 revoke execute on function app_private.issue_link(app_private.link_action, uuid, uuid, uuid, uuid, uuid, uuid, timestamptz) from public;
+
+create function app_private.withdraw_links(delivery_id uuid, tokens text[]) returns integer
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_count integer;
+begin
+  delete from app_private.link_tokens t
+  where t.token_hash in (select app_private.hash_token(k) from unnest(tokens) k)
+    and t.delivery_id = withdraw_links.delivery_id and t.used_at is null;
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+comment on function app_private.withdraw_links(uuid, text[]) is 'Removes the links of a try that nobody can have got.';
+revoke execute on function app_private.withdraw_links(uuid, text[]) from public;
+grant execute on function app_private.withdraw_links(uuid, text[]) to reslot_worker;
 --! EndIncluded functions/tokens.sql
 --! Included functions/hours.sql
 -- Local rules become moments here and nowhere else: opening at 09:00 stays 09:00 across daylight saving.
@@ -6179,6 +6197,20 @@ revoke execute on function app_private.use_magic_link(text, bytea) from public;
 grant execute on function app_private.use_magic_link(text, bytea) to reslot_app;
 --! EndIncluded functions/people/magic_link.sql
 --! Included functions/people/passwords.sql
+-- Before the new password is hashed, which is slow on purpose: a link that is over costs nothing more. It is used up
+-- afterwards, once, by reset_password.
+create function app_private.check_reset_link(token text) returns void
+language plpgsql stable security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+begin
+  perform app_private.find_account_link(token, 'reset');
+end
+$$;
+comment on function app_private.check_reset_link(text) is 'Whether a link to set a password could be used now. Errors: RSEXP.';
+revoke execute on function app_private.check_reset_link(text) from public;
+grant execute on function app_private.check_reset_link(text) to reslot_app;
+
 create function app_private.reset_password(token text, password_hash text) returns uuid
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp

@@ -158,6 +158,9 @@ function passwordActions({ sql }: Means) {
   return {
     resetPassword: async (origin: Origin, token: string, password: string) => {
       checkText({ token });
+      checkNewPassword(password);
+      // Hashing is dear: whoever has no link must not be able to ask for it.
+      await sql(origin, 'select app_private.check_reset_link($1)', [token]);
       const passwordHash = await hashPassword(password);
       await sql(origin, 'select app_private.reset_password($1, $2)', [token, passwordHash]);
     },

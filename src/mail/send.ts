@@ -131,7 +131,13 @@ async function attempt(
 /** It would fail in the same way every time; the others are not held up by it. */
 function unsendable(error: unknown): SendResult {
   const { message } = error as Error;
-  return { accepted: false, permanent: true, unreachable: false, error: message.slice(0, 500) };
+  return {
+    accepted: false,
+    permanent: true,
+    unreachable: false,
+    certain: true,
+    error: message.slice(0, 500),
+  };
 }
 
 async function record(delivery: Leased, result: SendResult, pool: Options['pool']): Promise<void> {
@@ -139,10 +145,33 @@ async function record(delivery: Leased, result: SendResult, pool: Options['pool'
   if (!result.accepted) {
     const mark = 'select app_private.mark_delivery_failed($1, $2, $3, $4)';
     await persist(() => pool.query(mark, [id, tried, result.error, result.permanent]));
+    if (result.certain) await withdrawLinks(delivery, pool);
   } else {
     await persist(() => pool.query('select app_private.mark_delivery_sent($1, $2)', [id, tried]));
   }
   if (delivery.has_consequences) await followUp(id, pool);
+}
+
+/**
+ * Each try has links of its own. Those of one that nobody got are worth nothing, and while a mail server is away for a
+ * day with thousands of mails waiting they would be millions. If there is any doubt they stay, for somebody may have them.
+ */
+async function withdrawLinks({ delivery_id: id, model }: Leased, pool: Options['pool']) {
+  const tokens = tokensIn(model);
+  if (tokens.length === 0) return;
+  try {
+    await pool.query('select app_private.withdraw_links($1, $2)', [id, tokens]);
+  } catch (error) {
+    log.warn('the links of a mail that was not sent stay until they end', { delivery: id, error });
+  }
+}
+
+/** A mail may list several bookings and entries, each with links. */
+function tokensIn(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) =>
+    name === 'tokens' ? Object.values(inner ?? {}).map(String) : tokensIn(inner),
+  );
 }
 
 /**

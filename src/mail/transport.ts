@@ -75,6 +75,8 @@ export type SendResult =
       permanent: boolean;
       /** The trouble is with the server or the way to it, so other messages meet it as well. */
       unreachable: boolean;
+      /** Nobody can have got it. A connection that is lost after the last word of a message leaves that open. */
+      certain: boolean;
       error: string;
     };
 
@@ -149,8 +151,13 @@ function failure(error: NodemailerError): SendResult {
     accepted: false,
     permanent: aboutMessage && (refused || unusable),
     unreachable: !aboutMessage,
+    certain: aboutMessage || responseCode >= 400 || neverConnected(error),
     error: describe(error),
   };
+}
+
+function neverConnected({ code, syscall }: NodemailerError & { syscall?: string }): boolean {
+  return code === 'EDNS' || syscall === 'connect';
 }
 
 /** For the log and the failed list: the server's words, without whom the message was for. */

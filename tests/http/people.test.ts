@@ -1,4 +1,7 @@
+import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { hashPassword } from '../../src/auth/passwords.ts';
 import { createWorld, openMails } from '../rules/peopleWorld.ts';
 import { testDatabase } from '../support/database.ts';
 import { ask, type Headers, mutate as mutateOn, servePeople } from './peopleServer.ts';
@@ -278,6 +281,37 @@ describe('passwords', () => {
     expect((await mutate('resetPassword', input)).code).toBe('RSEXP');
     expect((await viewer({ token: session })).code).toBe('RSAUT');
     expect((await mutate('signIn', { email, password: 'better battery' })).data).not.toBeNull();
+  });
+});
+
+describe('while all there is to hash with is busy', () => {
+  /** More than may hash and wait, so that a place that becomes free is taken at once. */
+  const MANY = availableParallelism() + 110;
+  const whileBusy = async <T>(action: () => Promise<T>): Promise<T> => {
+    const state = { over: false };
+    const hashes = Array.from({ length: MANY }, async () => {
+      while (!state.over) await hashPassword(PASSWORD).catch(() => setImmediate());
+    });
+    try {
+      return await action();
+    } finally {
+      state.over = true;
+      await Promise.all(hashes);
+    }
+  };
+  const ten = (input: (n: number) => Record<string, unknown>, name: string) =>
+    whileBusy(() =>
+      Promise.all(Array.from({ length: 10 }, async (_, n) => (await mutate(name, input(n))).code)),
+    );
+
+  test('a link that is none is refused all the same: nothing is hashed for it', async () => {
+    const reset = (n: number) => ({ token: `${n}`.padEnd(22, 'A'), password: 'better battery' });
+    expect(await ten(reset, 'resetPassword')).toEqual(Array(10).fill('RSEXP'));
+  });
+
+  test('others are told to come again', async () => {
+    const signUp = (n: number) => ({ email: `busy-${n}@example.org`, password: PASSWORD });
+    expect(await ten(signUp, 'signUp')).toContain('RSBSY');
   });
 });
 

@@ -115,6 +115,17 @@ describe('sending what the outbox owes', () => {
     expect(calls[0]).toMatch(/^mark_delivery_failed a 1 ESOCKET .* false$/);
   });
 
+  it('takes the links back of what nobody can have got, and of nothing else', async () => {
+    const { pool, calls } = outbox([delivery('a')]);
+    await run(pool, { smtpUrl: 'smtp://127.0.0.1:1' });
+    const tokens = Object.values(SAMPLES.booking_reminder.tokens ?? {});
+    expect(tokens.length).toBeGreaterThan(1);
+    expect(calls).toContain(`withdraw_links a ${tokens.join(',')}`);
+    const sent = outbox([delivery('b')]);
+    await run(sent.pool);
+    expect(sent.calls.join()).not.toContain('withdraw_links');
+  });
+
   it('writes a sent message down even if the database stumbles', async () => {
     const state = { failures: 2 };
     const { pool, calls } = outbox([delivery('a')], (call) => {

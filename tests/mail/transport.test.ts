@@ -211,6 +211,7 @@ describe('a message that the server refuses', () => {
       accepted: false,
       permanent,
       unreachable: false, // the next message may fare better
+      certain: true,
       error: expect.stringContaining(String(code)),
     });
   });
@@ -244,12 +245,20 @@ describe('a server in trouble', () => {
     const { inbox, transport } = await inboxed();
     await inbox.stop();
     closers.shift();
-    expect(await send(transport)).toMatchObject({ permanent: false, unreachable: true });
+    expect(await send(transport)).toMatchObject({
+      permanent: false,
+      unreachable: true,
+      certain: true,
+    });
   });
 
   it('whose name is unknown is a matter of time', async () => {
     const result = await send(transportTo('smtp://mail.invalid:25'));
-    expect(result).toMatchObject({ permanent: false, unreachable: true });
+    expect(result).toMatchObject({
+      permanent: false,
+      unreachable: true,
+      certain: true,
+    });
   });
 
   it('that is about to shut down is a matter of time', async () => {
@@ -308,7 +317,11 @@ describe('a server in trouble', () => {
         return null;
       }),
     );
-    expect(await send(transportTo(url))).toMatchObject({ permanent: false, unreachable: true });
+    expect(await send(transportTo(url))).toMatchObject({
+      permanent: false,
+      unreachable: true,
+      certain: false,
+    });
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(seen.messages).toBe(1);
   });
@@ -319,6 +332,10 @@ describe('a server in trouble', () => {
       upToDot(() => null),
     );
     const result = await send(transportTo(url), { deadlineMs: 400 });
-    expect(result).toMatchObject({ permanent: false, error: expect.stringContaining('too long') });
+    expect(result).toMatchObject({
+      permanent: false,
+      certain: false,
+      error: expect.stringContaining('too long'),
+    });
   });
 });

@@ -388,4 +388,20 @@ describe('Links', () => {
     const again = await leaseOne(db);
     expect(again.model.tokens.cancel).not.toBe(token);
   });
+
+  rule('go with a try that nobody got, and no others do', async (scene) => {
+    const { db } = scene;
+    const { mail } = await oneMail(scene);
+    const links = () => db.rows('select token_hash from app_private.link_tokens order by 1');
+    const first = await links();
+    await failed(db, mail);
+    await db.setClock(at('08:01'));
+    const again = await leaseOne(db);
+    const withdraw = (tokens: string[]) =>
+      db.value('select app_private.withdraw_links($1, $2)', [mail.delivery_id, tokens]);
+    const tokens = Object.values(again.model.tokens);
+    expect(await withdraw(['A'.repeat(22)])).toBe(0);
+    expect(await withdraw(tokens)).toBe(tokens.length);
+    expect(await links()).toEqual(first);
+  });
 });

@@ -36,6 +36,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
   // Accounts and links: who calls them has a password or a token, and no role yet.
   reslot_app: `
     app_private.begin_password_check app_private.begin_sign_in app_private.change_password
+    app_private.check_reset_link
     app_private.finish_sign_in app_private.follow_link app_private.front_end_origins
     app_private.read_link app_private.request_account_link app_private.reset_password
     app_private.rotate_session app_private.send_links_again app_private.session_role
@@ -45,7 +46,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.clean_up_accounts app_private.cleanup app_private.deliveries_to_follow_up
     app_private.follow_up_delivery app_private.lease_deliveries app_private.mark_delivery_failed
     app_private.mark_delivery_sent app_private.note_deadline_failure app_private.renew_lease
-    app_private.run_deadline`,
+    app_private.run_deadline app_private.withdraw_links`,
   'reslot_app reslot_worker reslot_admin': 'app_private.dispatch',
   // What the checks and defaults of columns call.
   'reslot_anonymous reslot_user reslot_admin reslot_app reslot_worker': `
