@@ -4168,6 +4168,7 @@ AS $function$
 declare
   v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, true, true);
   -- The customer first: a move counts against the limit of the new day.
   perform app_private.lock_customer(b.customer_id) from app_public.bookings b
   where b.id = lock_booking_to_modify.booking_id;
@@ -4294,8 +4295,10 @@ CREATE OR REPLACE FUNCTION app_private.lock_managed_booking(booking_id uuid)
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, false, true);
+  v_booking := app_private.lock_booking(booking_id);
   if not app_private.is_manager_of(v_booking.offering_id) or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
@@ -5776,6 +5779,42 @@ end
 $function$;
 comment on function app_private.require_admin() is 'Errors: RSNTF the caller is no admin.';
 
+CREATE OR REPLACE FUNCTION app_private.require_booking(booking_id uuid, as_customer boolean, as_manager boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if not exists (
+    select from app_public.bookings b
+    where b.id = require_booking.booking_id
+      and ((as_customer and app_private.is_customer(b.customer_id))
+           or (as_manager and app_private.is_manager_of(b.offering_id)))
+  ) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+end
+$function$;
+comment on function app_private.require_booking(uuid,boolean,boolean) is 'Errors: RSNTF no such booking, or the caller is neither its customer nor its manager, whichever may do this.';
+
+CREATE OR REPLACE FUNCTION app_private.require_entry(entry_id uuid, as_customer boolean, as_manager boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if not exists (
+    select from app_public.waitlist_entries e
+    where e.id = require_entry.entry_id
+      and ((as_customer and app_private.is_customer(e.customer_id))
+           or (as_manager and app_private.is_manager_of(e.offering_id)))
+  ) then
+    perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
+  end if;
+end
+$function$;
+comment on function app_private.require_entry(uuid,boolean,boolean) is 'Errors: RSNTF no such entry, or the caller is neither its customer nor its manager, whichever may do this.';
+
 CREATE OR REPLACE FUNCTION app_private.require_user()
  RETURNS app_public.users
  LANGUAGE plpgsql
@@ -6754,8 +6793,10 @@ CREATE OR REPLACE FUNCTION app_public.cancel_booking(booking_id uuid, reason tex
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, true, true);
+  v_booking := app_private.lock_booking(booking_id);
   if v_booking.status = 'held'
      or not (app_private.is_customer(v_booking.customer_id) or app_private.is_manager_of(v_booking.offering_id)) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
@@ -6779,8 +6820,10 @@ CREATE OR REPLACE FUNCTION app_public.claim_slot(entry_id uuid)
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry_to_claim(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, true, false);
+  v_entry := app_private.lock_entry_to_claim(entry_id);
   if not app_private.is_customer(v_entry.customer_id) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   end if;
@@ -6798,8 +6841,10 @@ CREATE OR REPLACE FUNCTION app_public.confirm_booking(booking_id uuid)
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, true, false);
+  v_booking := app_private.lock_booking(booking_id);
   if not app_private.is_customer(v_booking.customer_id) or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
@@ -6955,8 +7000,10 @@ CREATE OR REPLACE FUNCTION app_public.decline_slot(entry_id uuid)
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, true, false);
+  v_entry := app_private.lock_entry(entry_id);
   if not app_private.is_customer(v_entry.customer_id) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   end if;
@@ -6976,10 +7023,12 @@ AS $function$
 declare
   v_customer app_public.customers;
 begin
-  select * into v_customer from app_public.customers c where c.id = erase_customer.customer_id for no key update;
+  -- Before the lock: a stranger who had to wait would learn that there is such a customer.
+  select * into v_customer from app_public.customers c where c.id = erase_customer.customer_id;
   if v_customer.id is null or not app_private.is_manager_in(v_customer.organization_id) then
     perform app_private.fail('RSNTF', 'There is no such customer that you manage.');
   end if;
+  perform from app_public.customers c where c.id = v_customer.id for no key update;
   perform app_private.end_everything_of(array[v_customer.id], true, null);
   perform app_private.scrub_customers(array[v_customer.id]);
   select * into v_customer from app_public.customers c where c.id = v_customer.id;
@@ -7188,8 +7237,10 @@ CREATE OR REPLACE FUNCTION app_public.leave_waitlist(entry_id uuid)
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, true, true);
+  v_entry := app_private.lock_entry(entry_id);
   if not (app_private.is_customer(v_entry.customer_id) or app_private.is_manager_of(v_entry.offering_id)) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   end if;
@@ -7404,9 +7455,12 @@ CREATE OR REPLACE FUNCTION app_public.override_auto_cancel(booking_id uuid, reas
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
-  v_now timestamptz := app_private.clock();
+  v_booking app_public.bookings;
+  v_now timestamptz;
 begin
+  perform app_private.require_booking(booking_id, false, true);
+  v_booking := app_private.lock_booking(booking_id);
+  v_now := app_private.clock();
   if not app_private.is_manager_of(v_booking.offering_id) or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   elsif v_booking.status <> 'confirmed' then
@@ -7480,7 +7534,7 @@ AS $function$
 declare
   v_delivery app_public.deliveries;
 begin
-  select d.* into v_delivery from app_public.deliveries d where d.id = retry_delivery.delivery_id for no key update;
+  select d.* into v_delivery from app_public.deliveries d where d.id = retry_delivery.delivery_id;
   if v_delivery.id is null or not exists (
     select from app_public.notifications n
     left join app_public.bookings b on b.id = n.booking_id
@@ -7489,7 +7543,10 @@ begin
       and (app_private.is_admin() or coalesce(app_private.is_manager_of(coalesce(b.offering_id, e.offering_id)), false))
   ) then
     perform app_private.fail('RSNTF', 'There is no such delivery.');
-  elsif v_delivery.status not in ('dead', 'queued') then
+  end if;
+  -- Only now: a stranger who had to wait would learn that there is such a mail.
+  select d.* into v_delivery from app_public.deliveries d where d.id = v_delivery.id for no key update;
+  if v_delivery.status not in ('dead', 'queued') then
     perform app_private.fail('RSSTA', format('This delivery is %s; only a dead or waiting one can be retried.', v_delivery.status));
   elsif v_delivery.address is null then
     perform app_private.fail('RSSTA', 'This delivery has no address.');
@@ -7680,8 +7737,10 @@ CREATE OR REPLACE FUNCTION app_public.set_waitlist_priority(entry_id uuid, prior
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, false, true);
+  v_entry := app_private.lock_entry(entry_id);
   if not app_private.is_manager_of(v_entry.offering_id) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   elsif v_entry.ended_at is not null then

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:987789709a683d4e4943a94a1a849d9719fe05d0
+--! Hash: sha1:5042f930bc6b857149c0347f9f22362a8c74d6d1
 --! Message: initial
 
 --! Included all.sql
@@ -2696,6 +2696,23 @@ end
 $$;
 comment on function app_private.lock_booking(uuid) is 'Locks the room of a booking and then the booking. Errors: RSNTF.';
 
+-- Asked before the locks as well as after them: a stranger who had to wait would learn that there is such a booking.
+create function app_private.require_booking(booking_id uuid, as_customer boolean, as_manager boolean) returns void
+language plpgsql stable
+as $$
+begin
+  if not exists (
+    select from app_public.bookings b
+    where b.id = require_booking.booking_id
+      and ((as_customer and app_private.is_customer(b.customer_id))
+           or (as_manager and app_private.is_manager_of(b.offering_id)))
+  ) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+end
+$$;
+comment on function app_private.require_booking(uuid, boolean, boolean) is 'Errors: RSNTF no such booking, or the caller is neither its customer nor its manager, whichever may do this.';
+
 create function app_private.lock_customer(customer_id uuid) returns app_public.customers
 language plpgsql volatile
 as $$
@@ -2879,7 +2896,7 @@ revoke execute on function
   app_private.new_reference(uuid, timestamptz),
   app_private.terms_of(app_public.policy_versions, timestamptz, timestamptz, boolean),
   app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, integer, text, uuid, timestamptz, app_private.booking_terms, timestamptz),
-  app_private.end_booking(uuid, app_public.booking_status, text, uuid), app_private.lock_booking(uuid),
+  app_private.end_booking(uuid, app_public.booking_status, text, uuid), app_private.lock_booking(uuid), app_private.require_booking(uuid, boolean, boolean),
   app_private.lock_customer(uuid), app_private.customer_of_user(uuid, uuid),
   app_private.refuse_if_blacked_out(uuid, timestamptz, timestamptz),
   app_private.check_times(uuid, app_public.policy_versions, tstzrange, timestamptz, boolean),
@@ -3137,6 +3154,7 @@ as $$
 declare
   v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, true, true);
   -- The customer first: a move counts against the limit of the new day.
   perform app_private.lock_customer(b.customer_id) from app_public.bookings b
   where b.id = lock_booking_to_modify.booking_id;
@@ -3244,8 +3262,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, true, true);
+  v_booking := app_private.lock_booking(booking_id);
   if v_booking.status = 'held'
      or not (app_private.is_customer(v_booking.customer_id) or app_private.is_manager_of(v_booking.offering_id)) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
@@ -3298,8 +3318,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, true, false);
+  v_booking := app_private.lock_booking(booking_id);
   if not app_private.is_customer(v_booking.customer_id) or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
@@ -3321,9 +3343,12 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
-  v_now timestamptz := app_private.clock();
+  v_booking app_public.bookings;
+  v_now timestamptz;
 begin
+  perform app_private.require_booking(booking_id, false, true);
+  v_booking := app_private.lock_booking(booking_id);
+  v_now := app_private.clock();
   if not app_private.is_manager_of(v_booking.offering_id) or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   elsif v_booking.status <> 'confirmed' then
@@ -3404,8 +3429,10 @@ create function app_private.lock_managed_booking(booking_id uuid) returns app_pu
 language plpgsql volatile
 as $$
 declare
-  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_booking app_public.bookings;
 begin
+  perform app_private.require_booking(booking_id, false, true);
+  v_booking := app_private.lock_booking(booking_id);
   if not app_private.is_manager_of(v_booking.offering_id) or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
@@ -3488,8 +3515,25 @@ end
 $$;
 comment on function app_private.lock_entry(uuid) is 'Locks the room of an entry and then the entry. Errors: RSNTF.';
 
+-- As require_booking.
+create function app_private.require_entry(entry_id uuid, as_customer boolean, as_manager boolean) returns void
+language plpgsql stable
+as $$
+begin
+  if not exists (
+    select from app_public.waitlist_entries e
+    where e.id = require_entry.entry_id
+      and ((as_customer and app_private.is_customer(e.customer_id))
+           or (as_manager and app_private.is_manager_of(e.offering_id)))
+  ) then
+    perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
+  end if;
+end
+$$;
+comment on function app_private.require_entry(uuid, boolean, boolean) is 'Errors: RSNTF no such entry, or the caller is neither its customer nor its manager, whichever may do this.';
+
 revoke execute on function
-  app_private.lock_entry(uuid)
+  app_private.lock_entry(uuid), app_private.require_entry(uuid, boolean, boolean)
 from public;
 --! EndIncluded functions/lock_entry.sql
 --! Included functions/join_waitlist.sql
@@ -3703,8 +3747,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry_to_claim(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, true, false);
+  v_entry := app_private.lock_entry_to_claim(entry_id);
   if not app_private.is_customer(v_entry.customer_id) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   end if;
@@ -3747,8 +3793,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, true, false);
+  v_entry := app_private.lock_entry(entry_id);
   if not app_private.is_customer(v_entry.customer_id) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   end if;
@@ -3788,8 +3836,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, true, true);
+  v_entry := app_private.lock_entry(entry_id);
   if not (app_private.is_customer(v_entry.customer_id) or app_private.is_manager_of(v_entry.offering_id)) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   end if;
@@ -3811,8 +3861,10 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_entry app_public.waitlist_entries := app_private.lock_entry(entry_id);
+  v_entry app_public.waitlist_entries;
 begin
+  perform app_private.require_entry(entry_id, false, true);
+  v_entry := app_private.lock_entry(entry_id);
   if not app_private.is_manager_of(v_entry.offering_id) then
     perform app_private.fail('RSNTF', 'There is no such waiting list entry.');
   elsif v_entry.ended_at is not null then
@@ -5411,7 +5463,7 @@ as $$
 declare
   v_delivery app_public.deliveries;
 begin
-  select d.* into v_delivery from app_public.deliveries d where d.id = retry_delivery.delivery_id for no key update;
+  select d.* into v_delivery from app_public.deliveries d where d.id = retry_delivery.delivery_id;
   if v_delivery.id is null or not exists (
     select from app_public.notifications n
     left join app_public.bookings b on b.id = n.booking_id
@@ -5420,7 +5472,10 @@ begin
       and (app_private.is_admin() or coalesce(app_private.is_manager_of(coalesce(b.offering_id, e.offering_id)), false))
   ) then
     perform app_private.fail('RSNTF', 'There is no such delivery.');
-  elsif v_delivery.status not in ('dead', 'queued') then
+  end if;
+  -- Only now: a stranger who had to wait would learn that there is such a mail.
+  select d.* into v_delivery from app_public.deliveries d where d.id = v_delivery.id for no key update;
+  if v_delivery.status not in ('dead', 'queued') then
     perform app_private.fail('RSSTA', format('This delivery is %s; only a dead or waiting one can be retried.', v_delivery.status));
   elsif v_delivery.address is null then
     perform app_private.fail('RSSTA', 'This delivery has no address.');
@@ -6555,10 +6610,12 @@ as $$
 declare
   v_customer app_public.customers;
 begin
-  select * into v_customer from app_public.customers c where c.id = erase_customer.customer_id for no key update;
+  -- Before the lock: a stranger who had to wait would learn that there is such a customer.
+  select * into v_customer from app_public.customers c where c.id = erase_customer.customer_id;
   if v_customer.id is null or not app_private.is_manager_in(v_customer.organization_id) then
     perform app_private.fail('RSNTF', 'There is no such customer that you manage.');
   end if;
+  perform from app_public.customers c where c.id = v_customer.id for no key update;
   perform app_private.end_everything_of(array[v_customer.id], true, null);
   perform app_private.scrub_customers(array[v_customer.id]);
   select * into v_customer from app_public.customers c where c.id = v_customer.id;
