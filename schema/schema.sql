@@ -324,7 +324,19 @@ create policy read_of_named_offering on app_public.audit_log as permissive for s
   WHERE ((e.id = audit_log.record_id) AND (e.offering_id = ANY (ARRAY( SELECT app_private.named_offering_ids() AS named_offering_ids))))))));
 create policy read_own on app_public.audit_log as permissive for select to reslot_user using ((customer_id = ANY (ARRAY( SELECT app_private.own_customer_ids() AS own_customer_ids))));
 grant select on app_public.audit_log to reslot_admin;
-grant select on app_public.audit_log to reslot_user;
+grant select (id) on app_public.audit_log to reslot_user;
+grant select (organization_id) on app_public.audit_log to reslot_user;
+grant select (at) on app_public.audit_log to reslot_user;
+grant select (actor_user_id) on app_public.audit_log to reslot_user;
+grant select (actor_role) on app_public.audit_log to reslot_user;
+grant select (via) on app_public.audit_log to reslot_user;
+grant select (table_name) on app_public.audit_log to reslot_user;
+grant select (record_id) on app_public.audit_log to reslot_user;
+grant select (customer_id) on app_public.audit_log to reslot_user;
+grant select (operation) on app_public.audit_log to reslot_user;
+grant select (old_values) on app_public.audit_log to reslot_user;
+grant select (new_values) on app_public.audit_log to reslot_user;
+grant select (reason) on app_public.audit_log to reslot_user;
 comment on table app_public.audit_log is 'Every change: who, from where, what it was, what it became, and why. Holds identifiers, not names, so that erasing a person erases; no foreign keys, so that it outlives what it tells of.';
 comment on column app_public.audit_log.actor_role is 'The database role that acted.';
 comment on column app_public.audit_log.actor_user_id is 'The user who acted; null: time, or the bearer of a link.';
@@ -1784,6 +1796,18 @@ CREATE OR REPLACE FUNCTION app_private.asks_confirmation(booking app_public.book
 RETURN (((booking).confirm_by IS NOT NULL) AND ((booking).attendance_confirmed_at IS NULL));
 comment on function app_private.asks_confirmation(app_public.bookings) is 'Whether the customer still has to confirm attendance.';
 
+CREATE OR REPLACE FUNCTION app_private.audit_address(entry_id uuid)
+ RETURNS inet
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select l.ip from app_public.audit_log l where l.id = audit_address.entry_id and app_private.may_see_origin(l)
+$function$;
+grant execute on function app_private.audit_address(uuid) to reslot_admin;
+grant execute on function app_private.audit_address(uuid) to reslot_user;
+comment on function app_private.audit_address(uuid) is 'Address the request of a line of the log came from; for whoever acted, managers of the whole organisation and admins.';
+
 CREATE OR REPLACE FUNCTION app_private.audit_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1837,6 +1861,18 @@ begin
 end
 $function$;
 comment on function app_private.audit_change() is 'Writes a changed row to the audit log: only the columns that changed, and of personal ones only that they did.';
+
+CREATE OR REPLACE FUNCTION app_private.audit_program(entry_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select l.user_agent from app_public.audit_log l where l.id = audit_program.entry_id and app_private.may_see_origin(l)
+$function$;
+grant execute on function app_private.audit_program(uuid) to reslot_admin;
+grant execute on function app_private.audit_program(uuid) to reslot_user;
+comment on function app_private.audit_program(uuid) is 'Program the request of a line of the log came from; for whoever acted, managers of the whole organisation and admins.';
 
 CREATE OR REPLACE FUNCTION app_private.audit_row(record jsonb, personal text[])
  RETURNS jsonb
@@ -6646,30 +6682,6 @@ $function$;
 grant execute on function app_public.archive_resource(uuid,boolean) to reslot_admin;
 grant execute on function app_public.archive_resource(uuid,boolean) to reslot_user;
 comment on function app_public.archive_resource(uuid,boolean) is 'For managers: puts a resource away, or with `archived` false takes it back into use. Put away it is closed: bookings stay, offers are taken back, and who waits keeps the place; taken back, its time goes to the people waiting. Again: the same. Errors: RSNTF.';
-
-CREATE OR REPLACE FUNCTION app_public.audit_log_address(entry app_public.audit_log)
- RETURNS inet
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
-AS $function$
-  select case when app_private.may_see_origin(entry) then entry.ip end
-$function$;
-grant execute on function app_public.audit_log_address(app_public.audit_log) to reslot_admin;
-grant execute on function app_public.audit_log_address(app_public.audit_log) to reslot_user;
-comment on function app_public.audit_log_address(app_public.audit_log) is 'Address the request came from; shown to whoever acted, to managers of the whole organisation and to admins.';
-
-CREATE OR REPLACE FUNCTION app_public.audit_log_program(entry app_public.audit_log)
- RETURNS text
- LANGUAGE sql
- STABLE SECURITY DEFINER
- SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
-AS $function$
-  select case when app_private.may_see_origin(entry) then entry.user_agent end
-$function$;
-grant execute on function app_public.audit_log_program(app_public.audit_log) to reslot_admin;
-grant execute on function app_public.audit_log_program(app_public.audit_log) to reslot_user;
-comment on function app_public.audit_log_program(app_public.audit_log) is 'Program the request came from; shown to whoever acted, to managers of the whole organisation and to admins.';
 
 CREATE OR REPLACE FUNCTION app_public.auto_cancel_now()
  RETURNS SETOF app_public.bookings

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:5042f930bc6b857149c0347f9f22362a8c74d6d1
+--! Hash: sha1:6bcbf1456977cce96a4f0de088392e10397546a1
 --! Message: initial
 
 --! Included all.sql
@@ -7259,29 +7259,28 @@ as $$
 $$;
 comment on function app_private.may_see_origin(app_public.audit_log) is 'Whether the caller may see from where a change was made.';
 
-create function app_public.audit_log_address(entry app_public.audit_log) returns inet
+-- By identifier and not by the row: who may not read these columns cannot hand over a whole row either.
+create function app_private.audit_address(entry_id uuid) returns inet
 language sql stable security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
-  select case when app_private.may_see_origin(entry) then entry.ip end
+  select l.ip from app_public.audit_log l where l.id = audit_address.entry_id and app_private.may_see_origin(l)
 $$;
-comment on function app_public.audit_log_address(app_public.audit_log) is 'Address the request came from; shown to whoever acted, to managers of the whole organisation and to admins.';
+comment on function app_private.audit_address(uuid) is 'Address the request of a line of the log came from; for whoever acted, managers of the whole organisation and admins.';
 
-create function app_public.audit_log_program(entry app_public.audit_log) returns text
+create function app_private.audit_program(entry_id uuid) returns text
 language sql stable security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
-  select case when app_private.may_see_origin(entry) then entry.user_agent end
+  select l.user_agent from app_public.audit_log l where l.id = audit_program.entry_id and app_private.may_see_origin(l)
 $$;
-comment on function app_public.audit_log_program(app_public.audit_log) is 'Program the request came from; shown to whoever acted, to managers of the whole organisation and to admins.';
+comment on function app_private.audit_program(uuid) is 'Program the request of a line of the log came from; for whoever acted, managers of the whole organisation and admins.';
 
 revoke execute on function
   app_private.audit_change(), app_private.audit_value(jsonb, boolean), app_private.audit_row(jsonb, text[]),
-  app_private.may_see_origin(app_public.audit_log), app_public.audit_log_address(app_public.audit_log),
-  app_public.audit_log_program(app_public.audit_log) from public;
-grant execute on function
-  app_public.audit_log_address(app_public.audit_log), app_public.audit_log_program(app_public.audit_log)
-to reslot_user, reslot_admin;
+  app_private.may_see_origin(app_public.audit_log), app_private.audit_address(uuid), app_private.audit_program(uuid)
+from public;
+grant execute on function app_private.audit_address(uuid), app_private.audit_program(uuid) to reslot_user, reslot_admin;
 --! EndIncluded functions/audit.sql
 --! Included functions/policy_sets.sql
 -- Sets for row-level policies beside those of caller.sql: written `in (select …)`, a policy computes each once.
@@ -7915,7 +7914,11 @@ create policy read_of_named_offering on app_public.audit_log for select to reslo
           where e.id = record_id and e.offering_id = any (array(select app_private.named_offering_ids()))))
   );
 
-grant select on app_public.audit_log to reslot_user, reslot_admin;
+-- Not from where somebody acted: audit_address and audit_program tell those who may know.
+grant select (id, organization_id, at, actor_user_id, actor_role, via, table_name, record_id, customer_id, operation,
+              old_values, new_values, reason)
+  on app_public.audit_log to reslot_user;
+grant select on app_public.audit_log to reslot_admin;
 --! EndIncluded policies/audit_log.sql
 --! Included views/invariants.sql
 -- One view for each invariant of DESIGN §3, returning the rows that break it: none in a healthy system.

@@ -6,6 +6,7 @@ import type { Pool } from 'pg';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import type { Caller } from '../auth/index.ts';
+import { auditOriginPlugin } from './auditOrigin.ts';
 import { LIMITS, REMEMBERED } from './bounds.ts';
 import type { Weight } from './callers.ts';
 import { createPgService } from './database.ts';
@@ -62,6 +63,7 @@ export function makePreset(options: PresetOptions): GraphileConfig.Preset {
       namesPlugin,
       timesPlugin,
       notificationsPlugin,
+      auditOriginPlugin,
       descriptionsPlugin,
       filtersPlugin,
       guardPlugin({

@@ -115,7 +115,7 @@ describe('from where somebody else acted', () => {
       const addresses = (role: 'reslot_user' | 'reslot_admin', userId: string) =>
         db.as({ role, userId }, () =>
           db.value(
-            `select app_public.audit_log_address(a) from app_public.audit_log a
+            `select app_private.audit_address(a.id) from app_public.audit_log a
              where a.record_id = $1 and a.reason = 'Burst pipe'`,
             [id],
           ),
@@ -123,5 +123,19 @@ describe('from where somebody else acted', () => {
       expect(await addresses('reslot_user', ann)).toBeNull();
       expect(await addresses('reslot_user', world.owner)).toBe('192.0.2.1');
       expect(await addresses('reslot_admin', ann)).toBe('192.0.2.1');
+    }));
+
+  test('can be read past that by admins alone', () =>
+    inTransaction(async (db) => {
+      const world = await createWorld(db);
+      for (const columns of ['ip', 'user_agent', 'a']) {
+        const read = `select ${columns} from app_public.audit_log a`;
+        for (const userId of [world.owner, world.manager]) {
+          await db.as({ role: 'reslot_user', userId }, async () => {
+            expect((await db.fails(read)).code).toBe('42501');
+          });
+        }
+        await db.as({ role: 'reslot_admin', userId: world.owner }, () => db.rows(read));
+      }
     }));
 });

@@ -63,7 +63,7 @@ const CALLS: [name: string, of: keyof typeof ids, who: Who, more?: Record<string
   ['retry_delivery', 'delivery', 'manager'],
 ];
 
-test.each(CALLS)('%s', async (name, of, who, more = {}) => {
+test.each(CALLS)('%s does not let a stranger wait', async (name, of, who, more = {}) => {
   const call = (userId: string) => as(userId, name, { [`${of}_id`]: ids[of], ...more });
   const denied = await field.overlap(everything(), call(stranger));
   expect(denied).toMatchObject({ waited: false, outcomes: [{ ok: true }, { code: 'RSNTF' }] });

@@ -10,8 +10,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.member_organization_ids app_private.own_customer_ids`,
   'reslot_user reslot_admin': `
     app_public.apply_policy app_public.approve_booking app_public.archive_resource
-    app_public.audit_log_address
-    app_public.audit_log_program app_public.auto_cancel_now app_public.blackout_conflicts
+    app_public.auto_cancel_now app_public.blackout_conflicts
     app_public.bookings_needing_no_confirmation app_public.bookings_reminder_sent
     app_public.bookings_that_would_be_released app_public.cancel_booking app_public.claim_slot
     app_public.confirm_booking app_public.create_blackout app_public.create_booking
@@ -27,6 +26,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.set_waitlist_priority app_public.spared_bookings app_public.update_profile
     app_public.waitlist app_public.waitlist_entries_position
     app_public.waitlist_entries_seconds_left app_public.waitlist_lengths
+    app_private.audit_address app_private.audit_program
     app_private.named_offering_ids app_private.own_organization_ids
     app_private.owned_organization_ids`,
   // In psql only: no request over the network makes anybody an operator.

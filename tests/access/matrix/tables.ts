@@ -218,7 +218,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id organizationId at actorUserId actorRole via tableName recordId customerId operation
       oldValues newValues reason`,
     narrower: { address: may('manager head admin'), program: may('manager head admin') },
-    internal: 'ip userAgent',
+    secret: 'ip userAgent',
     relations: '',
   },
 };
