@@ -12,6 +12,8 @@ import { type Ground, SECRET_KEY } from './ground.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const READY_WITHIN_MS = 60_000;
+/** Access tokens last a quarter of an hour. */
+const TOKEN_FOR_MS = 10 * 60_000;
 
 export interface Answer {
   data?: Record<string, { result: { id: string } } | null> | null;
@@ -94,7 +96,7 @@ export interface ProductOptions {
 
 export async function startProduct(ground: Ground, options: ProductOptions): Promise<Product> {
   const tokens = createTokens(SECRET_KEY);
-  const known = new Map<string, string>();
+  const known = new Map<string, { token: string; until: number }>();
   const processes: ChildProcess[] = [];
   const ports: number[] = [];
   const environment = {
@@ -136,9 +138,10 @@ export async function startProduct(ground: Ground, options: ProductOptions): Pro
     await Promise.all(processes.map(end));
   };
   const tokenOf = async (userId: string): Promise<string> => {
-    const token =
-      known.get(userId) ?? (await tokens.issueAccess({ userId, sessionId: userId })).token;
-    known.set(userId, token);
+    const fresh = known.get(userId);
+    if (fresh && fresh.until > performance.now()) return fresh.token;
+    const { token } = await tokens.issueAccess({ userId, sessionId: userId });
+    known.set(userId, { token, until: performance.now() + TOKEN_FOR_MS });
     return token;
   };
   try {
