@@ -32,7 +32,7 @@ const BOOKINGS = `
 
 /** Made long ago, so that the first reminder, a day before, is due. */
 const DUE_REMINDERS = `
-  select count(app_private.insert_booking(b.offering_id, b.owner_id, b.policy, b.during, 1, null, null,
+  select count(app_private.insert_booking(b.offering_id, b.owner_id, b.policy, b.during, app_private.checked_party(1), null, null,
     clock_timestamp() - interval '2 days',
     row('confirmed', null, lower(b.during) - interval '2 hours', null, null)::app_private.booking_terms))
   from (${BOOKINGS}) b`;
@@ -40,7 +40,7 @@ const DUE_REMINDERS = `
 /** Reminded yesterday, to be confirmed until just now, and somebody waits for each. */
 const DUE_RELEASES = `
   with made as materialized (
-    select b.waiter_id, app_private.insert_booking(b.offering_id, b.owner_id, b.policy, b.during, 1, null, null,
+    select b.waiter_id, app_private.insert_booking(b.offering_id, b.owner_id, b.policy, b.during, app_private.checked_party(1), null, null,
       clock_timestamp() - interval '2 days',
       row('confirmed', null, clock_timestamp(), null, null)::app_private.booking_terms) as booking
     from (${BOOKINGS}) b

@@ -23,14 +23,17 @@ comment on schema app_public is 'What the API exposes: tables to read, functions
 create type app_private.booking_terms as (status app_public.booking_status, request_expires_at timestamp with time zone, confirm_by timestamp with time zone, attendance_confirmed_at timestamp with time zone, attendance_confirmed_how app_public.confirmation_source);
 comment on type app_private.booking_terms is 'What a policy makes of a booking made at a certain moment.';
 
-create type app_private.deadline_action as enum ('expire_hold', 'expire_request', 'remind', 'auto_cancel', 'start', 'complete', 'lapse', 'last_call', 'sweep_blackout');
+create type app_private.deadline_action as enum ('expire_hold', 'expire_request', 'remind', 'auto_cancel', 'start', 'complete', 'lapse', 'last_call', 'sweep_blackout', 'check_minimum', 'end_slot');
 
-create type app_private.deadline_subject as enum ('booking', 'entry', 'freeing', 'blackout');
+create type app_private.deadline_subject as enum ('booking', 'entry', 'freeing', 'blackout', 'slot');
 
 create type app_private.link_action as enum ('confirm', 'cancel', 'claim', 'decline', 'leave', 'approve', 'reject', 'unsubscribe', 'verify', 'reset', 'magic');
 
 create type app_private.next_deadline as (action app_private.deadline_action, due_at timestamp with time zone);
 comment on type app_private.next_deadline is 'What time will do next to a subject, and when.';
+
+create type app_private.party as (size integer, adults integer, children integer, infants integer, places integer);
+comment on type app_private.party is 'How many people, who they are (null where a range of time is booked), and how many places they take.';
 
 create type app_private.rooms_to_lock as (resources uuid[], overdue uuid[]);
 comment on type app_private.rooms_to_lock is 'What to lock, and which holds on it are overdue.';
@@ -77,8 +80,17 @@ comment on type app_public.member_role is 'A user''s role in an organisation.';
 create type app_public.offering_kind as enum ('venue', 'tour', 'service');
 comment on type app_public.offering_kind is 'What is booked.';
 
+create type app_public.planned_slot as (local_starts_at timestamp without time zone, outcome text, slot_id uuid);
+comment on type app_public.planned_slot is 'What became of one date of a schedule.';
+
 create type app_public.queue_length as (organization_id uuid, offering_id uuid, offering_name text, waiting integer, offered integer, stuck integer, oldest timestamp with time zone);
 comment on type app_public.queue_length is 'How many people wait for an offering.';
+
+create type app_public.recurrence as enum ('none', 'daily', 'weekly', 'every_two_weeks', 'monthly', 'custom');
+comment on type app_public.recurrence is 'On which dates a schedule has slots.';
+
+create type app_public.shortfall_action as enum ('report', 'cancel');
+comment on type app_public.shortfall_action is 'What happens to a slot that too few have booked: `report` tells its managers, `cancel` cancels it.';
 
 create type app_public.waitlist_status as enum ('waiting', 'offered', 'claimed', 'declined', 'expired', 'left', 'lapsed', 'closed');
 comment on type app_public.waitlist_status is 'Where a waitlist entry is: waiting and offered are live; expired: the offer ran out; lapsed: the time waited for has come; closed: another claim of the same customer, or the operator, ended it.';
@@ -131,11 +143,14 @@ create table app_private.freeings (
   id uuid not null default uuidv7(),
   organization_id uuid not null,
   resource_ids uuid[] not null,
+  slot_id uuid,
   told_at timestamp with time zone,
   constraint freeings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
-  constraint freeings_pkey PRIMARY KEY (id)
+  constraint freeings_pkey PRIMARY KEY (id),
+  constraint freeings_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id)
 );
 CREATE INDEX freeings_organization_id_idx ON app_private.freeings USING btree (organization_id);
+CREATE INDEX freeings_slot_id_idx ON app_private.freeings USING btree (slot_id) WHERE (slot_id IS NOT NULL);
 CREATE TRIGGER freeings_set_deadline AFTER INSERT OR UPDATE ON app_private.freeings FOR EACH ROW EXECUTE FUNCTION app_private.freeings_set_deadline();
 comment on table app_private.freeings is 'Room freed inside the last call, about which everyone still waiting is told once.';
 
@@ -204,20 +219,24 @@ create table app_private.notification_kinds (
 comment on table app_private.notification_kinds is 'Kinds of message: whether missing one costs a booking, whether it can be unsubscribed, whether it goes out before others, while what it stays worth sending, and the links it carries.';
 
 create table app_private.occupancies (
-  booking_id uuid not null,
+  booking_id uuid,
   during tstzrange not null,
   id uuid not null default uuidv7(),
   organization_id uuid not null,
   resource_id uuid not null,
+  slot_id uuid,
   constraint occupancies_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
   constraint occupancies_do_not_overlap EXCLUDE USING gist (resource_id WITH =, during WITH &&),
   constraint occupancies_once UNIQUE (booking_id, resource_id),
+  constraint occupancies_once_a_slot UNIQUE (slot_id, resource_id),
   constraint occupancies_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
   constraint occupancies_pkey PRIMARY KEY (id),
-  constraint occupancies_resource_id_fkey FOREIGN KEY (resource_id) REFERENCES app_public.resources(id)
+  constraint occupancies_resource_id_fkey FOREIGN KEY (resource_id) REFERENCES app_public.resources(id),
+  constraint occupancies_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id),
+  constraint of_a_booking_or_a_slot CHECK (num_nonnulls(booking_id, slot_id) = 1)
 );
 CREATE INDEX occupancies_organization_id_idx ON app_private.occupancies USING btree (organization_id);
-comment on table app_private.occupancies is 'This booking has this resource in this range, buffers included. Exists only while it does.';
+comment on table app_private.occupancies is 'This booking, or slot, has this resource in this range, buffers included. Exists only while it does.';
 
 create table app_private.pending_sign_ups (
   created_at timestamp with time zone not null default app_private.clock(),
@@ -272,6 +291,21 @@ create table app_private.simulated_clock (
   constraint simulated_clock_pkey PRIMARY KEY (singleton)
 );
 comment on table app_private.simulated_clock is 'The simulated time, if any; only the owner may touch it.';
+
+create table app_private.taken_places (
+  booking_id uuid not null,
+  organization_id uuid not null,
+  places integer not null,
+  slot_id uuid not null,
+  constraint places_are_positive CHECK (places > 0),
+  constraint taken_places_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint taken_places_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint taken_places_pkey PRIMARY KEY (booking_id),
+  constraint taken_places_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id)
+);
+CREATE INDEX taken_places_organization_id_idx ON app_private.taken_places USING btree (organization_id);
+CREATE INDEX taken_places_slot_id_idx ON app_private.taken_places USING btree (slot_id);
+comment on table app_private.taken_places is 'This booking has so many places of this slot. Exists only while it does.';
 
 create table app_private.user_secrets (
   password_hash text,
@@ -409,10 +443,12 @@ comment on column app_public.blackouts.resource_id is 'The resource, if only tha
 comment on column app_public.blackouts.starts_at is 'From when.';
 
 create table app_public.bookings (
+  adults integer,
   attendance_confirmed_at timestamp with time zone,
   attendance_confirmed_how app_public.confirmation_source,
   auto_cancel_reason text,
   auto_cancelled_at timestamp with time zone,
+  children integer,
   confirm_by timestamp with time zone,
   created_at timestamp with time zone not null default app_private.clock(),
   created_by uuid,
@@ -423,6 +459,7 @@ create table app_public.bookings (
   ends_at timestamp with time zone not null,
   hold_expires_at timestamp with time zone,
   id uuid not null default uuidv7(),
+  infants integer,
   made_at timestamp with time zone not null default app_private.clock(),
   offering_id uuid not null,
   organization_id uuid not null,
@@ -430,6 +467,7 @@ create table app_public.bookings (
   override_by uuid,
   override_reason text,
   party_size integer not null default 1,
+  places integer not null default 1,
   policy_version_id uuid not null,
   price numeric(12,2) not null default 0,
   purpose text,
@@ -439,6 +477,7 @@ create table app_public.bookings (
   request_expires_at timestamp with time zone,
   room tstzrange not null,
   sequence integer not null default 0,
+  slot_id uuid,
   spared_at timestamp with time zone,
   starts_at timestamp with time zone not null,
   status app_public.booking_status not null,
@@ -453,12 +492,19 @@ create table app_public.bookings (
   constraint bookings_pkey PRIMARY KEY (id),
   constraint bookings_policy_version_id_fkey FOREIGN KEY (policy_version_id) REFERENCES app_public.policy_versions(id),
   constraint bookings_reference_key UNIQUE (organization_id, reference),
+  constraint bookings_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id),
   constraint confirmation_has_a_source CHECK ((attendance_confirmed_at IS NULL) = (attendance_confirmed_how IS NULL)),
   constraint ended_means_not_live CHECK ((ended_at IS NULL) = (status = ANY (ARRAY['held'::app_public.booking_status, 'pending'::app_public.booking_status, 'confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))),
   constraint holds_are_unclaimed CHECK (status <> 'held'::app_public.booking_status OR unclaimed),
   constraint holds_have_a_deadline CHECK ((status = 'held'::app_public.booking_status) = (hold_expires_at IS NOT NULL)),
   constraint override_has_a_reason CHECK (num_nonnulls(override_at, override_reason) = ANY (ARRAY[0, 2])),
+  constraint party_adds_up CHECK (
+CASE
+    WHEN slot_id IS NULL THEN num_nonnulls(adults, children, infants) = 0
+    ELSE num_nonnulls(adults, children, infants) = 3 AND (adults + children + infants) = party_size AND LEAST(adults, children, infants) >= 0 AND (adults + children) > 0
+END),
   constraint party_is_positive CHECK (party_size >= 1 AND party_size <= 100000),
+  constraint places_are_of_the_party CHECK (places >= 1 AND places <= party_size),
   constraint purpose_is_bounded CHECK (length(purpose) <= 500),
   constraint range_is_finite_and_forward CHECK (isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at),
   constraint requests_have_a_deadline CHECK (status <> 'pending'::app_public.booking_status OR request_expires_at IS NOT NULL),
@@ -473,6 +519,7 @@ CREATE INDEX bookings_live_organization_idx ON app_public.bookings USING btree (
 CREATE INDEX bookings_offering_id_idx ON app_public.bookings USING btree (offering_id, starts_at);
 CREATE INDEX bookings_override_by_idx ON app_public.bookings USING btree (override_by) WHERE (override_by IS NOT NULL);
 CREATE INDEX bookings_policy_version_id_idx ON app_public.bookings USING btree (policy_version_id) WHERE (ended_at IS NULL);
+CREATE INDEX bookings_slot_id_idx ON app_public.bookings USING btree (slot_id);
 CREATE INDEX bookings_spared_idx ON app_public.bookings USING btree (organization_id, spared_at) WHERE (spared_at IS NOT NULL);
 CREATE INDEX bookings_would_auto_cancel_idx ON app_public.bookings USING btree (organization_id, would_auto_cancel_at) WHERE (would_auto_cancel_at IS NOT NULL);
 CREATE TRIGGER bookings_audit AFTER INSERT OR DELETE ON app_public.bookings FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'purpose');
@@ -486,10 +533,12 @@ create policy read_own on app_public.bookings as permissive for select to reslot
 grant select on app_public.bookings to reslot_admin;
 grant select on app_public.bookings to reslot_user;
 comment on table app_public.bookings is 'A customer''s claim on room. A hold is one with status `held`: room kept for the person an offer was made to.';
+comment on column app_public.bookings.adults is 'How many of the party are adults; only where places are booked.';
 comment on column app_public.bookings.attendance_confirmed_at is 'When attendance was confirmed.';
 comment on column app_public.bookings.attendance_confirmed_how is 'How attendance was confirmed.';
 comment on column app_public.bookings.auto_cancel_reason is 'Why it was released.';
 comment on column app_public.bookings.auto_cancelled_at is 'When it was released because nobody confirmed.';
+comment on column app_public.bookings.children is 'How many are children.';
 comment on column app_public.bookings.confirm_by is 'Until when attendance is to be confirmed; null: nothing to confirm.';
 comment on column app_public.bookings.created_at is 'When it was first entered (a claimed hold: when the offer was made).';
 comment on column app_public.bookings.created_by is 'The user who entered it.';
@@ -500,6 +549,7 @@ comment on column app_public.bookings.ended_reason is 'Why it ended, as the cust
 comment on column app_public.bookings.ends_at is 'End.';
 comment on column app_public.bookings.hold_expires_at is 'When a hold ends: the claim deadline once the mail server has accepted the offer, until then the last call.';
 comment on column app_public.bookings.id is 'Identifier (UUID version 7).';
+comment on column app_public.bookings.infants is 'How many are infants.';
 comment on column app_public.bookings.made_at is 'When it was booked, claimed or last moved; reminders count from here.';
 comment on column app_public.bookings.offering_id is 'What is booked.';
 comment on column app_public.bookings.organization_id is 'The organisation.';
@@ -507,6 +557,7 @@ comment on column app_public.bookings.override_at is 'When a manager exempted it
 comment on column app_public.bookings.override_by is 'The manager who did.';
 comment on column app_public.bookings.override_reason is 'The manager''s reason.';
 comment on column app_public.bookings.party_size is 'How many people.';
+comment on column app_public.bookings.places is 'How many places of the slot it takes; infants count unless the policy says not.';
 comment on column app_public.bookings.policy_version_id is 'The rules it was made under.';
 comment on column app_public.bookings.price is 'Price it was sold at.';
 comment on column app_public.bookings.purpose is 'What for, in the customer''s words.';
@@ -518,6 +569,7 @@ comment on column app_public.bookings.request_expires_at is 'When an unanswered 
 comment on column app_public.bookings.room is '@behavior -*
 The range its resources are occupied: start and end with the buffers.';
 comment on column app_public.bookings.sequence is 'Counts changes of time or place (the SEQUENCE of its calendar event, RFC 5545).';
+comment on column app_public.bookings.slot_id is 'The slot, if places are booked.';
 comment on column app_public.bookings.spared_at is 'When the release was omitted because the reminder had not been accepted in time.';
 comment on column app_public.bookings.starts_at is 'Start.';
 comment on column app_public.bookings.status is 'Where it is in its life.';
@@ -841,6 +893,8 @@ grant insert, update (policy_id) on app_public.offerings to reslot_admin;
 grant insert, update (policy_id) on app_public.offerings to reslot_user;
 grant insert (kind) on app_public.offerings to reslot_admin;
 grant insert (kind) on app_public.offerings to reslot_user;
+grant insert (allocation) on app_public.offerings to reslot_admin;
+grant insert (allocation) on app_public.offerings to reslot_user;
 grant insert, update (name) on app_public.offerings to reslot_admin;
 grant insert, update (name) on app_public.offerings to reslot_user;
 grant insert, update (description) on app_public.offerings to reslot_admin;
@@ -1024,6 +1078,7 @@ comment on column app_public.policies.name is 'What managers call it.';
 comment on column app_public.policies.organization_id is 'The organisation.';
 
 create table app_public.policy_versions (
+  advance_days integer not null default 60,
   audit_retention interval not null default '2 years'::interval,
   auto_cancel app_public.automation_mode not null default 'on'::app_public.automation_mode,
   booking_cutoff interval not null default '00:00:00'::interval,
@@ -1036,6 +1091,7 @@ create table app_public.policy_versions (
   created_by uuid,
   delivery_retention interval not null default '90 days'::interval,
   id uuid not null default uuidv7(),
+  infants_take_places boolean not null default true,
   last_call interval not null default '00:30:00'::interval,
   mail_give_up_after interval not null default '72:00:00'::interval,
   max_bookings_per_day integer not null default 3,
@@ -1044,10 +1100,13 @@ create table app_public.policy_versions (
   max_entries_per_day integer not null default 3,
   max_hold_share numeric not null default 0.5,
   max_mails_per_day integer not null default 20,
+  max_party integer not null default 1000,
   max_planned_offers integer not null default 8,
   min_claim_window interval not null default '00:05:00'::interval,
   min_duration interval not null default '00:15:00'::interval,
   min_notice interval not null default '01:00:00'::interval,
+  min_party integer not null default 1,
+  minimum_cutoff interval not null default '24:00:00'::interval,
   notification_retention interval not null default '180 days'::interval,
   organization_id uuid not null,
   policy_id uuid not null,
@@ -1056,15 +1115,17 @@ create table app_public.policy_versions (
   reminder_leads interval[] not null default ARRAY['24:00:00'::interval, '01:00:00'::interval, '00:15:00'::interval],
   request_ttl interval not null default '24:00:00'::interval,
   requires_approval boolean not null default false,
+  under_minimum app_public.shortfall_action not null default 'report'::app_public.shortfall_action,
   urgent_before interval not null default '06:00:00'::interval,
   version integer not null,
   waitlist_enabled boolean not null default true,
-  constraint durations_are_sane CHECK (LEAST(request_ttl, confirm_if_booked_before, confirm_deadline, min_notice, claim_window, min_claim_window, last_call, urgent_before, min_duration, max_duration) > '00:00:00'::interval AND LEAST(buffer_before, buffer_after, booking_cutoff) >= '00:00:00'::interval AND GREATEST(request_ttl, confirm_if_booked_before, confirm_deadline, claim_window, last_call, urgent_before, buffer_before, buffer_after, booking_cutoff, max_duration) <= '366 days'::interval AND min_duration <= max_duration AND mail_give_up_after >= '00:01:00'::interval AND mail_give_up_after <= '30 days'::interval AND LEAST(audit_retention, notification_retention, delivery_retention) >= '1 day'::interval AND GREATEST(audit_retention, notification_retention, delivery_retention) <= '100 years'::interval),
+  constraint durations_are_sane CHECK (LEAST(request_ttl, confirm_if_booked_before, confirm_deadline, min_notice, claim_window, min_claim_window, last_call, urgent_before, min_duration, max_duration, minimum_cutoff) > '00:00:00'::interval AND LEAST(buffer_before, buffer_after, booking_cutoff) >= '00:00:00'::interval AND GREATEST(request_ttl, confirm_if_booked_before, confirm_deadline, claim_window, last_call, urgent_before, buffer_before, buffer_after, booking_cutoff, max_duration, minimum_cutoff) <= '366 days'::interval AND min_duration <= max_duration AND mail_give_up_after >= '00:01:00'::interval AND mail_give_up_after <= '30 days'::interval AND LEAST(audit_retention, notification_retention, delivery_retention) >= '1 day'::interval AND GREATEST(audit_retention, notification_retention, delivery_retention) <= '100 years'::interval),
   constraint first_reminder_leaves_notice CHECK (reminder_leads[1] >= (confirm_deadline + min_notice)),
   constraint hold_fits_before_start CHECK (min_claim_window <= last_call),
   constraint leads_descend CHECK (app_private.leads_descend(reminder_leads)),
-  constraint limits_are_positive CHECK (max_planned_offers >= 1 AND max_planned_offers <= 100 AND max_hold_share > 0::numeric AND max_hold_share <= 1::numeric AND max_days_ahead >= 1 AND max_days_ahead <= 3650 AND max_bookings_per_day >= 1 AND max_bookings_per_day <= 1000 AND max_entries_per_day >= 1 AND max_entries_per_day <= 1000 AND max_mails_per_day >= 1 AND max_mails_per_day <= 1000),
+  constraint limits_are_positive CHECK (max_planned_offers >= 1 AND max_planned_offers <= 100 AND max_hold_share > 0::numeric AND max_hold_share <= 1::numeric AND max_days_ahead >= 1 AND max_days_ahead <= 3650 AND max_bookings_per_day >= 1 AND max_bookings_per_day <= 1000 AND max_entries_per_day >= 1 AND max_entries_per_day <= 1000 AND max_mails_per_day >= 1 AND max_mails_per_day <= 1000 AND advance_days >= 1 AND advance_days <= 730),
   constraint nobody_is_cancelled_unasked CHECK (confirm_if_booked_before >= (confirm_deadline + min_notice)),
+  constraint parties_are_possible CHECK (1 <= min_party AND min_party <= max_party AND max_party <= 100000),
   constraint policy_versions_created_by_fkey FOREIGN KEY (created_by) REFERENCES app_public.users(id),
   constraint policy_versions_in_sequence UNIQUE (policy_id, version),
   constraint policy_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
@@ -1091,6 +1152,7 @@ grant select on app_public.policy_versions to reslot_admin;
 grant select on app_public.policy_versions to reslot_anonymous;
 grant select on app_public.policy_versions to reslot_user;
 comment on table app_public.policy_versions is 'Every duration, limit and switch, as it stood at one time. Never changed: `revise_policy` adds a version, `apply_policy` moves live bookings to it.';
+comment on column app_public.policy_versions.advance_days is 'How many days ahead the slots of schedules are made.';
 comment on column app_public.policy_versions.audit_retention is 'How long the audit log is kept (of the default policy).';
 comment on column app_public.policy_versions.auto_cancel is 'Whether unconfirmed bookings are cancelled at the confirmation deadline; `dry_run` only reports them.';
 comment on column app_public.policy_versions.booking_cutoff is 'How long before the start booking closes; claims are not bound by it.';
@@ -1103,6 +1165,7 @@ comment on column app_public.policy_versions.created_at is 'Since when.';
 comment on column app_public.policy_versions.created_by is 'Who wrote it.';
 comment on column app_public.policy_versions.delivery_retention is 'How long finished deliveries are kept (of the default policy).';
 comment on column app_public.policy_versions.id is 'Identifier (UUID version 7).';
+comment on column app_public.policy_versions.infants_take_places is 'Whether infants count towards the capacity of a slot.';
 comment on column app_public.policy_versions.last_call is 'How long before the start holding ends: everybody still waiting is told, and the first to claim gets it.';
 comment on column app_public.policy_versions.mail_give_up_after is 'How long a mail is tried before it is dead (of the default policy).';
 comment on column app_public.policy_versions.max_bookings_per_day is 'Live bookings a customer may have for one local day.';
@@ -1111,10 +1174,13 @@ comment on column app_public.policy_versions.max_duration is 'Longest booking.';
 comment on column app_public.policy_versions.max_entries_per_day is 'Live waitlist entries a customer may have for one local day.';
 comment on column app_public.policy_versions.max_hold_share is 'Largest share of the time left until the last call that one hold may use.';
 comment on column app_public.policy_versions.max_mails_per_day is 'Mails to one customer in 24 hours, those that cost a booking if missed not counted.';
+comment on column app_public.policy_versions.max_party is 'Largest party that may book places.';
 comment on column app_public.policy_versions.max_planned_offers is 'For how many offers in a row the shrinking window plans at most.';
 comment on column app_public.policy_versions.min_claim_window is 'What the shrinking claim window never goes under.';
 comment on column app_public.policy_versions.min_duration is 'Shortest booking.';
 comment on column app_public.policy_versions.min_notice is 'Least time between the mail server accepting the reminder and the release.';
+comment on column app_public.policy_versions.min_party is 'Smallest party that may book places.';
+comment on column app_public.policy_versions.minimum_cutoff is 'How long before its start a slot has to have its minimum size.';
 comment on column app_public.policy_versions.notification_retention is 'How long notifications are kept (of the default policy).';
 comment on column app_public.policy_versions.organization_id is 'The organisation.';
 comment on column app_public.policy_versions.policy_id is 'The policy this is a version of.';
@@ -1123,6 +1189,7 @@ comment on column app_public.policy_versions.quiet_until is 'End of the quiet ho
 comment on column app_public.policy_versions.reminder_leads is 'How long before the start each reminder goes out, longest first. The first asks for confirmation and always goes out; the others ask again as long as there is no answer, and else inform.';
 comment on column app_public.policy_versions.request_ttl is 'How long a pending booking may stay unanswered; at most half of the time left to its start.';
 comment on column app_public.policy_versions.requires_approval is 'Whether a booking stays pending until a manager approves it.';
+comment on column app_public.policy_versions.under_minimum is 'What happens to a slot under its minimum size then.';
 comment on column app_public.policy_versions.urgent_before is 'Closer to the start than this, windows run in quiet hours too.';
 comment on column app_public.policy_versions.version is 'Counts up from 1; the highest is in force.';
 comment on column app_public.policy_versions.waitlist_enabled is 'Whether people may wait for taken room.';
@@ -1133,6 +1200,7 @@ create table app_public.resources (
   id uuid not null default uuidv7(),
   name text not null,
   organization_id uuid not null,
+  shared boolean not null default false,
   time_zone text not null,
   constraint name_is_short_line CHECK (app_private.is_short_line(name)),
   constraint resources_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
@@ -1160,13 +1228,185 @@ grant insert, update (name) on app_public.resources to reslot_admin;
 grant insert, update (name) on app_public.resources to reslot_user;
 grant insert (time_zone) on app_public.resources to reslot_admin;
 grant insert (time_zone) on app_public.resources to reslot_user;
+grant insert (shared) on app_public.resources to reslot_admin;
+grant insert (shared) on app_public.resources to reslot_user;
 comment on table app_public.resources is 'What can be in one place only: a room, a provider, a guide, a vehicle. Its row is the lock on its room.';
 comment on column app_public.resources.archived_at is 'When it was put away, if it was; resources are never deleted.';
 comment on column app_public.resources.created_at is 'When it was created.';
 comment on column app_public.resources.id is 'Identifier (UUID version 7).';
 comment on column app_public.resources.name is 'What it is called.';
 comment on column app_public.resources.organization_id is 'The organisation it belongs to.';
+comment on column app_public.resources.shared is 'Whether many can use it at once, as a meeting point; a guide or a vehicle is in one place only.';
 comment on column app_public.resources.time_zone is 'IANA time zone of its opening hours and of local days.';
+
+create table app_public.schedules (
+  active boolean not null default true,
+  capacity integer not null,
+  created_at timestamp with time zone not null default app_private.clock(),
+  duration interval not null,
+  id uuid not null default uuidv7(),
+  local_start time without time zone not null,
+  min_size integer not null default 0,
+  name text not null,
+  offering_id uuid not null,
+  organization_id uuid not null,
+  price numeric(12,2),
+  recurrence app_public.recurrence not null,
+  rrule text,
+  valid_from date not null,
+  valid_until date,
+  weekdays smallint[],
+  constraint capacity_is_positive CHECK (capacity >= 1 AND capacity <= 100000),
+  constraint duration_is_sane CHECK (duration >= '00:01:00'::interval AND duration <= '720:00:00'::interval),
+  constraint minimum_fits CHECK (min_size >= 0 AND min_size <= capacity),
+  constraint name_is_short_line CHECK (app_private.is_short_line(name)),
+  constraint price_is_not_negative CHECK (price >= 0::numeric),
+  constraint rule_is_one_line CHECK (length(rrule) <= 500 AND rrule ~ '^FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)(;[A-Z0-9=,+-]+)*$'::text),
+  constraint rule_where_it_counts CHECK ((recurrence = 'custom'::app_public.recurrence) = (rrule IS NOT NULL)),
+  constraint schedules_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES app_public.offerings(id),
+  constraint schedules_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint schedules_pkey PRIMARY KEY (id),
+  constraint start_is_on_the_clock CHECK (local_start < '24:00:00'::time without time zone),
+  constraint validity_is_forward CHECK (valid_from <= valid_until),
+  constraint validity_is_real CHECK (valid_from > '1900-01-01'::date AND COALESCE(valid_until, valid_from) < '9000-01-01'::date),
+  constraint weekdays_are_iso CHECK (cardinality(weekdays) >= 1 AND cardinality(weekdays) <= 7 AND weekdays <@ '{1,2,3,4,5,6,7}'::smallint[] AND array_position(weekdays, NULL::smallint) IS NULL),
+  constraint weekdays_where_they_count CHECK ((recurrence = ANY (ARRAY['weekly'::app_public.recurrence, 'every_two_weeks'::app_public.recurrence])) = (weekdays IS NOT NULL))
+);
+alter table app_public.schedules enable row level security;
+alter table app_public.schedules force row level security;
+CREATE INDEX schedules_offering_id_idx ON app_public.schedules USING btree (offering_id, name);
+CREATE INDEX schedules_organization_id_idx ON app_public.schedules USING btree (organization_id);
+CREATE TRIGGER schedules_audit AFTER INSERT OR DELETE ON app_public.schedules FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id');
+CREATE TRIGGER schedules_audit_update AFTER UPDATE ON app_public.schedules FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id');
+CREATE TRIGGER schedules_check_offering BEFORE INSERT OR UPDATE OF offering_id, duration ON app_public.schedules FOR EACH ROW EXECUTE FUNCTION app_private.schedules_check_offering();
+CREATE TRIGGER schedules_check_same_organization BEFORE INSERT OR UPDATE OF organization_id, offering_id ON app_public.schedules FOR EACH ROW EXECUTE FUNCTION app_private.check_same_organization();
+create policy admin_all on app_public.schedules as permissive for all to reslot_admin using (true) with check (true);
+create policy insert_managed on app_public.schedules as permissive for insert to reslot_user with check ((offering_id IN ( SELECT app_private.managed_offering_ids() AS managed_offering_ids)));
+create policy owner_all on app_public.schedules as permissive for all to reslot_owner using (true) with check (true);
+create policy read_all on app_public.schedules as permissive for select to reslot_anonymous, reslot_user using (true);
+create policy update_managed on app_public.schedules as permissive for update to reslot_user using ((offering_id IN ( SELECT app_private.managed_offering_ids() AS managed_offering_ids))) with check ((offering_id IN ( SELECT app_private.managed_offering_ids() AS managed_offering_ids)));
+grant select on app_public.schedules to reslot_admin;
+grant select on app_public.schedules to reslot_anonymous;
+grant select on app_public.schedules to reslot_user;
+grant insert (organization_id) on app_public.schedules to reslot_admin;
+grant insert (organization_id) on app_public.schedules to reslot_user;
+grant insert (offering_id) on app_public.schedules to reslot_admin;
+grant insert (offering_id) on app_public.schedules to reslot_user;
+grant insert, update (name) on app_public.schedules to reslot_admin;
+grant insert, update (name) on app_public.schedules to reslot_user;
+grant insert, update (local_start) on app_public.schedules to reslot_admin;
+grant insert, update (local_start) on app_public.schedules to reslot_user;
+grant insert, update (duration) on app_public.schedules to reslot_admin;
+grant insert, update (duration) on app_public.schedules to reslot_user;
+grant insert, update (recurrence) on app_public.schedules to reslot_admin;
+grant insert, update (recurrence) on app_public.schedules to reslot_user;
+grant insert, update (weekdays) on app_public.schedules to reslot_admin;
+grant insert, update (weekdays) on app_public.schedules to reslot_user;
+grant insert, update (rrule) on app_public.schedules to reslot_admin;
+grant insert, update (rrule) on app_public.schedules to reslot_user;
+grant insert, update (capacity) on app_public.schedules to reslot_admin;
+grant insert, update (capacity) on app_public.schedules to reslot_user;
+grant insert, update (min_size) on app_public.schedules to reslot_admin;
+grant insert, update (min_size) on app_public.schedules to reslot_user;
+grant insert, update (valid_from) on app_public.schedules to reslot_admin;
+grant insert, update (valid_from) on app_public.schedules to reslot_user;
+grant insert, update (valid_until) on app_public.schedules to reslot_admin;
+grant insert, update (valid_until) on app_public.schedules to reslot_user;
+grant insert, update (price) on app_public.schedules to reslot_admin;
+grant insert, update (price) on app_public.schedules to reslot_user;
+grant insert, update (active) on app_public.schedules to reslot_admin;
+grant insert, update (active) on app_public.schedules to reslot_user;
+comment on table app_public.schedules is 'When an offering with places takes place: local time, length, recurrence and capacity, from which slots are made. Changing it changes no slot that somebody has booked.';
+comment on column app_public.schedules.active is 'Whether slots are made of it.';
+comment on column app_public.schedules.capacity is 'Places of each slot.';
+comment on column app_public.schedules.created_at is 'When it was created.';
+comment on column app_public.schedules.duration is 'How long it lasts.';
+comment on column app_public.schedules.id is 'Identifier (UUID version 7).';
+comment on column app_public.schedules.local_start is 'When it begins, as a clock on the wall shows it: 09:00 stays 09:00 when the clocks change.';
+comment on column app_public.schedules.min_size is 'With fewer places booked at the policy''s cutoff, the slot is reported or cancelled; 0: never.';
+comment on column app_public.schedules.name is 'What managers call it.';
+comment on column app_public.schedules.offering_id is 'What takes place.';
+comment on column app_public.schedules.organization_id is 'The organisation.';
+comment on column app_public.schedules.price is 'Price of a person, if not that of the offering.';
+comment on column app_public.schedules.recurrence is 'On which dates: once (on `validFrom`), daily, weekly, every two weeks, monthly on the date of `validFrom`, or by a rule of one''s own.';
+comment on column app_public.schedules.rrule is 'The rule of a custom schedule (RFC 5545), such as FREQ=MONTHLY;BYDAY=-1SU; worked out by a job.';
+comment on column app_public.schedules.valid_from is 'The first date.';
+comment on column app_public.schedules.valid_until is 'The last date; none: for ever.';
+comment on column app_public.schedules.weekdays is 'The weekdays of a weekly schedule (ISO 8601: Monday is 1); every two weeks counts from the week of `validFrom`.';
+
+create table app_public.slots (
+  altered_at timestamp with time zone,
+  cancelled_reason text,
+  capacity integer not null,
+  closed_at timestamp with time zone,
+  closed_reason text,
+  created_at timestamp with time zone not null default app_private.clock(),
+  day date not null,
+  ended_at timestamp with time zone,
+  ends_at timestamp with time zone not null,
+  id uuid not null default uuidv7(),
+  min_size integer not null default 0,
+  minimum_checked_at timestamp with time zone,
+  offering_id uuid not null,
+  organization_id uuid not null,
+  policy_version_id uuid not null,
+  price numeric(12,2),
+  room tstzrange not null,
+  schedule_id uuid not null,
+  starts_at timestamp with time zone not null,
+  taken integer not null default 0,
+  constraint cancelled_has_ended CHECK (cancelled_reason IS NULL OR ended_at IS NOT NULL),
+  constraint capacity_is_bounded CHECK (capacity >= 0 AND capacity <= 100000),
+  constraint closed_has_a_reason CHECK (num_nonnulls(closed_at, closed_reason) = ANY (ARRAY[0, 2])),
+  constraint minimum_is_not_negative CHECK (min_size >= 0),
+  constraint price_is_not_negative CHECK (price >= 0::numeric),
+  constraint range_is_finite_and_forward CHECK (isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at),
+  constraint reasons_are_bounded CHECK (GREATEST(length(closed_reason), length(cancelled_reason)) <= 500),
+  constraint room_covers_slot CHECK (room @> tstzrange(starts_at, ends_at)),
+  constraint slots_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES app_public.offerings(id),
+  constraint slots_once UNIQUE (schedule_id, starts_at),
+  constraint slots_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint slots_pkey PRIMARY KEY (id),
+  constraint slots_policy_version_id_fkey FOREIGN KEY (policy_version_id) REFERENCES app_public.policy_versions(id),
+  constraint slots_schedule_id_fkey FOREIGN KEY (schedule_id) REFERENCES app_public.schedules(id),
+  constraint taken_is_within_capacity CHECK (taken >= 0 AND taken <= capacity)
+);
+alter table app_public.slots enable row level security;
+alter table app_public.slots force row level security;
+CREATE INDEX slots_live_day_idx ON app_public.slots USING btree (offering_id, day) WHERE (ended_at IS NULL);
+CREATE INDEX slots_offering_id_idx ON app_public.slots USING btree (offering_id, starts_at);
+CREATE INDEX slots_organization_id_idx ON app_public.slots USING btree (organization_id);
+CREATE INDEX slots_policy_version_id_idx ON app_public.slots USING btree (policy_version_id);
+CREATE TRIGGER slots_audit AFTER INSERT OR DELETE ON app_public.slots FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id');
+CREATE TRIGGER slots_audit_update AFTER UPDATE OF starts_at, ends_at, room, capacity, min_size, price, closed_at, closed_reason, altered_at, minimum_checked_at, ended_at, cancelled_reason ON app_public.slots FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id');
+CREATE TRIGGER slots_set_deadline AFTER INSERT OR UPDATE OF starts_at, room, min_size, minimum_checked_at, ended_at, policy_version_id ON app_public.slots FOR EACH ROW EXECUTE FUNCTION app_private.slots_set_deadline();
+create policy owner_all on app_public.slots as permissive for all to reslot_owner using (true) with check (true);
+create policy read_all on app_public.slots as permissive for select to reslot_admin, reslot_anonymous, reslot_user using (true);
+grant select on app_public.slots to reslot_admin;
+grant select on app_public.slots to reslot_anonymous;
+grant select on app_public.slots to reslot_user;
+comment on table app_public.slots is 'One dated occurrence of an offering with places.';
+comment on column app_public.slots.altered_at is 'When a manager last changed it by hand; its schedule does not change it any more.';
+comment on column app_public.slots.cancelled_reason is 'Why it was cancelled, if it was.';
+comment on column app_public.slots.capacity is 'Places.';
+comment on column app_public.slots.closed_at is 'Since when it is not on sale, if a manager closed it.';
+comment on column app_public.slots.closed_reason is 'Why it is not on sale, as customers are told.';
+comment on column app_public.slots.created_at is 'When it was made.';
+comment on column app_public.slots.day is 'Its local date.';
+comment on column app_public.slots.ended_at is 'When it was over or cancelled.';
+comment on column app_public.slots.ends_at is 'End.';
+comment on column app_public.slots.id is 'Identifier (UUID version 7).';
+comment on column app_public.slots.min_size is 'With fewer places booked at the policy''s cutoff it is reported or cancelled; 0: never.';
+comment on column app_public.slots.minimum_checked_at is 'When its minimum size was looked at.';
+comment on column app_public.slots.offering_id is 'What takes place.';
+comment on column app_public.slots.organization_id is 'The organisation.';
+comment on column app_public.slots.policy_version_id is 'The rules it was made under.';
+comment on column app_public.slots.price is 'Price of a person, if not that of the schedule.';
+comment on column app_public.slots.room is '@behavior -*
+The range its resources are occupied: start and end with the buffers.';
+comment on column app_public.slots.schedule_id is 'The schedule it was made of.';
+comment on column app_public.slots.starts_at is 'Start.';
+comment on column app_public.slots.taken is 'Places that bookings have now, those held for people on the waiting list included.';
 
 create table app_public.users (
   created_at timestamp with time zone not null default app_private.clock(),
@@ -1215,13 +1455,18 @@ comment on column app_public.users.phone is 'Phone number, as typed.';
 comment on column app_public.users.time_zone is 'IANA time zone for quiet hours; null: the resource''s.';
 
 create table app_public.waitlist_entries (
+  adults integer,
   booking_id uuid,
+  children integer,
   claim_window interval,
   customer_id uuid not null,
+  day date,
   ended_at timestamp with time zone,
   ends_at timestamp with time zone not null,
+  for_places boolean not null generated always as ((num_nonnulls(slot_id, day) > 0)) stored,
   hold_id uuid,
   id uuid not null default uuidv7(),
+  infants integer,
   joined_at timestamp with time zone not null default app_private.clock(),
   last_call_at timestamp with time zone not null,
   note text,
@@ -1232,10 +1477,12 @@ create table app_public.waitlist_entries (
   organization_id uuid not null,
   party_size integer not null default 1,
   passed_at timestamp with time zone,
+  places integer not null default 1,
   policy_version_id uuid not null,
   priority integer not null default 100,
   priority_set_at timestamp with time zone,
   room tstzrange not null,
+  slot_id uuid,
   starts_at timestamp with time zone not null,
   status app_public.waitlist_status not null default 'waiting'::app_public.waitlist_status,
   stuck_at timestamp with time zone,
@@ -1245,7 +1492,14 @@ create table app_public.waitlist_entries (
   constraint note_is_bounded CHECK (length(note) <= 500),
   constraint offer_has_a_hold CHECK ((status = 'offered'::app_public.waitlist_status) = (hold_id IS NOT NULL)),
   constraint offer_has_a_time CHECK (status <> 'offered'::app_public.waitlist_status OR num_nonnulls(offered_at, offered_from, claim_window) = 3),
+  constraint offer_of_a_day_has_a_slot CHECK (day IS NULL OR slot_id IS NOT NULL OR status <> 'offered'::app_public.waitlist_status),
+  constraint party_adds_up CHECK (
+CASE
+    WHEN num_nonnulls(slot_id, day) = 0 THEN num_nonnulls(adults, children, infants) = 0
+    ELSE num_nonnulls(adults, children, infants) = 3 AND (adults + children + infants) = party_size AND LEAST(adults, children, infants) >= 0 AND (adults + children) > 0
+END),
   constraint party_is_positive CHECK (party_size >= 1 AND party_size <= 100000),
+  constraint places_are_of_the_party CHECK (places >= 1 AND places <= party_size),
   constraint priority_is_bounded CHECK (priority >= 0 AND priority <= 1000000),
   constraint range_is_finite_and_forward CHECK (isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at),
   constraint waitlist_entries_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
@@ -1254,19 +1508,22 @@ create table app_public.waitlist_entries (
   constraint waitlist_entries_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES app_public.offerings(id),
   constraint waitlist_entries_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
   constraint waitlist_entries_pkey PRIMARY KEY (id),
-  constraint waitlist_entries_policy_version_id_fkey FOREIGN KEY (policy_version_id) REFERENCES app_public.policy_versions(id)
+  constraint waitlist_entries_policy_version_id_fkey FOREIGN KEY (policy_version_id) REFERENCES app_public.policy_versions(id),
+  constraint waitlist_entries_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id)
 );
 alter table app_public.waitlist_entries enable row level security;
 alter table app_public.waitlist_entries force row level security;
 CREATE INDEX waitlist_entries_booking_id_idx ON app_public.waitlist_entries USING btree (booking_id) WHERE (booking_id IS NOT NULL);
 CREATE INDEX waitlist_entries_customer_id_idx ON app_public.waitlist_entries USING btree (customer_id, starts_at);
+CREATE INDEX waitlist_entries_live_day_idx ON app_public.waitlist_entries USING btree (offering_id, day) WHERE ((day IS NOT NULL) AND (ended_at IS NULL));
 CREATE INDEX waitlist_entries_live_room_idx ON app_public.waitlist_entries USING gist (offering_id, room) WHERE (status = ANY (ARRAY['waiting'::app_public.waitlist_status, 'offered'::app_public.waitlist_status]));
 CREATE INDEX waitlist_entries_offered_idx ON app_public.waitlist_entries USING btree (customer_id) WHERE (hold_id IS NOT NULL);
 CREATE INDEX waitlist_entries_offering_id_idx ON app_public.waitlist_entries USING btree (offering_id, starts_at);
-CREATE UNIQUE INDEX waitlist_entries_one_live_per_range ON app_public.waitlist_entries USING btree (customer_id, offering_id, starts_at, ends_at) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX waitlist_entries_one_live_per_range ON app_public.waitlist_entries USING btree (customer_id, offering_id, starts_at, ends_at, day) NULLS NOT DISTINCT WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX waitlist_entries_one_offer_per_hold ON app_public.waitlist_entries USING btree (hold_id) WHERE (hold_id IS NOT NULL);
 CREATE INDEX waitlist_entries_organization_id_idx ON app_public.waitlist_entries USING btree (organization_id);
 CREATE INDEX waitlist_entries_policy_version_id_idx ON app_public.waitlist_entries USING btree (policy_version_id) WHERE (ended_at IS NULL);
+CREATE INDEX waitlist_entries_slot_id_idx ON app_public.waitlist_entries USING btree (slot_id);
 CREATE TRIGGER waitlist_entries_audit AFTER INSERT OR DELETE ON app_public.waitlist_entries FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'note');
 CREATE TRIGGER waitlist_entries_audit_update AFTER UPDATE ON app_public.waitlist_entries FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'note');
 CREATE TRIGGER waitlist_entries_check_transition BEFORE UPDATE OF status ON app_public.waitlist_entries FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION app_private.waitlist_entries_check_transition();
@@ -1278,13 +1535,19 @@ create policy read_own on app_public.waitlist_entries as permissive for select t
 grant select on app_public.waitlist_entries to reslot_admin;
 grant select on app_public.waitlist_entries to reslot_user;
 comment on table app_public.waitlist_entries is 'A customer''s place in the queue of an offering for a range. An offer is an entry with a hold and a deadline.';
+comment on column app_public.waitlist_entries.adults is 'How many of the party are adults; only where places are waited for.';
 comment on column app_public.waitlist_entries.booking_id is 'The booking it became.';
+comment on column app_public.waitlist_entries.children is 'How many are children.';
 comment on column app_public.waitlist_entries.claim_window is 'How long the offer is held once the mail server has accepted it, quiet hours not counted.';
 comment on column app_public.waitlist_entries.customer_id is 'Who waits.';
+comment on column app_public.waitlist_entries.day is 'The local date, if any slot of it will do.';
 comment on column app_public.waitlist_entries.ended_at is 'When it ended.';
 comment on column app_public.waitlist_entries.ends_at is 'End of the range waited for.';
+comment on column app_public.waitlist_entries.for_places is '@behavior -*
+Whether it waits for places of slots, rather than for a range of time.';
 comment on column app_public.waitlist_entries.hold_id is 'The booking that holds the room while the offer lives.';
 comment on column app_public.waitlist_entries.id is 'Identifier (UUID version 7).';
+comment on column app_public.waitlist_entries.infants is 'How many are infants.';
 comment on column app_public.waitlist_entries.joined_at is 'When they joined; breaks ties of priority.';
 comment on column app_public.waitlist_entries.last_call_at is 'From then on nothing is held: freed room goes to the first to claim.';
 comment on column app_public.waitlist_entries.note is 'What the customer wants the manager to know.';
@@ -1297,11 +1560,13 @@ comment on column app_public.waitlist_entries.organization_id is 'The organisati
 comment on column app_public.waitlist_entries.party_size is 'How many people.';
 comment on column app_public.waitlist_entries.passed_at is '@behavior -*
 When it was passed over because its customer let go of another offer of the same room; cleared when somebody else frees it.';
+comment on column app_public.waitlist_entries.places is 'How many places of a slot it needs.';
 comment on column app_public.waitlist_entries.policy_version_id is 'The rules it was made under.';
 comment on column app_public.waitlist_entries.priority is 'Lower goes first; set by managers only.';
 comment on column app_public.waitlist_entries.priority_set_at is 'When a manager last set the priority.';
 comment on column app_public.waitlist_entries.room is '@behavior -*
 The range with buffers.';
+comment on column app_public.waitlist_entries.slot_id is 'The slot waited for; of an entry for a day, the slot that is offered.';
 comment on column app_public.waitlist_entries.starts_at is 'Start of the range waited for.';
 comment on column app_public.waitlist_entries.status is 'Where it is in its life.';
 comment on column app_public.waitlist_entries.stuck_at is 'When making the offer failed for a reason of its own; it is passed over until a manager has looked.';
@@ -1323,6 +1588,14 @@ create view app_private.deadlines_kept with (security_invoker=true) as
            FROM (app_public.waitlist_entries e
              CROSS JOIN LATERAL app_private.entry_deadline(e.*) x(action, due_at))
           WHERE (e.ended_at IS NULL)
+        UNION ALL
+         SELECT s.id,
+            x.action,
+            x.due_at
+           FROM ((app_public.slots s
+             JOIN app_public.policy_versions p ON ((p.id = s.policy_version_id)))
+             CROSS JOIN LATERAL app_private.slot_deadline(s.*, p.*) x(action, due_at))
+          WHERE (s.ended_at IS NULL)
         UNION ALL
          SELECT f.id,
             'last_call'::app_private.deadline_action,
@@ -1371,12 +1644,39 @@ create view app_private.i11_offer_was_delivered with (security_invoker=true) as
   WHERE ((e.status = 'expired'::app_public.waitlist_status) AND (e.ended_at > (( SELECT app_private.clock() AS clock) - '24:00:00'::interval)) AND COALESCE(((d.sent_at + p.min_claim_window) > e.ended_at), true));
 comment on view app_private.i11_offer_was_delivered is 'I11: no entry loses its place by expiry unless its offer was accepted at least min_claim_window earlier.';
 
+create view app_private.i1_places with (security_invoker=true) as
+ SELECT s.id AS subject_id,
+    'places taken are not those of its bookings'::text AS problem
+   FROM app_public.slots s
+  WHERE (s.taken <> ( SELECT COALESCE(sum(t.places), (0)::bigint) AS "coalesce"
+           FROM app_private.taken_places t
+          WHERE (t.slot_id = s.id)))
+UNION ALL
+ SELECT s.id AS subject_id,
+    'more places taken than there are'::text AS problem
+   FROM app_public.slots s
+  WHERE (s.taken > s.capacity)
+UNION ALL
+ SELECT b.id AS subject_id,
+    'booking and places disagree'::text AS problem
+   FROM (app_public.bookings b
+     LEFT JOIN app_private.taken_places t ON ((t.booking_id = b.id)))
+  WHERE ((b.slot_id IS NOT NULL) AND (b.ended_at IS NULL) AND app_private.occupies(b.status) AND ((t.slot_id IS DISTINCT FROM b.slot_id) OR (t.places IS DISTINCT FROM b.places)))
+UNION ALL
+ SELECT t.booking_id AS subject_id,
+    'places without a live booking'::text AS problem
+   FROM (app_private.taken_places t
+     JOIN app_public.bookings b ON ((b.id = t.booking_id)))
+  WHERE (NOT app_private.occupies(b.status));
+comment on view app_private.i1_places is 'I1: room taken never exceeds the capacity of a slot, and is the sum of the bookings that occupy, holds included.';
+
 create view app_private.i2_occupancies with (security_invoker=true) as
  SELECT b.id AS subject_id,
     'booking and occupancies disagree'::text AS problem
    FROM app_public.bookings b
-  WHERE ((b.ended_at IS NULL) AND app_private.occupies(b.status) AND (EXISTS ( SELECT
-           FROM app_public.offering_resources x
+  WHERE ((b.slot_id IS NULL) AND (b.ended_at IS NULL) AND app_private.occupies(b.status) AND (EXISTS ( SELECT
+           FROM (app_public.offering_resources x
+             JOIN app_public.resources r ON (((r.id = x.resource_id) AND (NOT r.shared))))
           WHERE ((x.offering_id = b.offering_id) AND (NOT (EXISTS ( SELECT
                    FROM app_private.occupancies o
                   WHERE ((o.booking_id = b.id) AND (o.resource_id = x.resource_id) AND (o.during = b.room)))))))))
@@ -1395,11 +1695,27 @@ UNION ALL
            FROM app_public.offering_resources x
           WHERE ((x.offering_id = b.offering_id) AND (x.resource_id = o.resource_id)))))
 UNION ALL
- SELECT a.booking_id AS subject_id,
+ SELECT s.id AS subject_id,
+    'slot and occupancies disagree'::text AS problem
+   FROM app_public.slots s
+  WHERE ((s.ended_at IS NULL) AND (EXISTS ( SELECT
+           FROM (app_public.offering_resources x
+             JOIN app_public.resources r ON (((r.id = x.resource_id) AND (NOT r.shared))))
+          WHERE ((x.offering_id = s.offering_id) AND (NOT (EXISTS ( SELECT
+                   FROM app_private.occupancies o
+                  WHERE ((o.slot_id = s.id) AND (o.resource_id = x.resource_id) AND (o.during = s.room)))))))))
+UNION ALL
+ SELECT o.slot_id AS subject_id,
+    'occupancy without a live slot'::text AS problem
+   FROM (app_private.occupancies o
+     JOIN app_public.slots s ON ((s.id = o.slot_id)))
+  WHERE (s.ended_at IS NOT NULL)
+UNION ALL
+ SELECT COALESCE(a.booking_id, a.slot_id) AS subject_id,
     'occupancies overlap'::text AS problem
    FROM (app_private.occupancies a
      JOIN app_private.occupancies b ON (((b.resource_id = a.resource_id) AND (b.during && a.during) AND (b.id <> a.id))));
-comment on view app_private.i2_occupancies is 'I2: no two occupancies of a resource overlap, and a booking has its occupancies exactly while it occupies.';
+comment on view app_private.i2_occupancies is 'I2: no two occupancies of a resource overlap, and a booking or slot has its occupancies exactly while it occupies.';
 
 create view app_private.i3_offers with (security_invoker=true) as
  SELECT e.id AS subject_id,
@@ -1426,17 +1742,31 @@ UNION ALL
 comment on view app_private.i3_offers is 'I3: at most one live offer per entry, one hold per live offer, one offer per customer and resource.';
 
 create view app_private.i4_free_while_waited_for with (security_invoker=true) as
- SELECT id AS subject_id,
+ SELECT e.id AS subject_id,
     'room is free while somebody waits for it'::text AS problem
    FROM app_public.waitlist_entries e
-  WHERE ((status = 'waiting'::app_public.waitlist_status) AND (stuck_at IS NULL) AND (passed_at IS NULL) AND (last_call_at > ( SELECT app_private.clock() AS clock)) AND app_private.is_free(offering_id, room) AND (NOT (EXISTS ( SELECT
+  WHERE ((e.status = 'waiting'::app_public.waitlist_status) AND (e.stuck_at IS NULL) AND (e.passed_at IS NULL) AND (NOT e.for_places) AND (e.last_call_at > ( SELECT app_private.clock() AS clock)) AND app_private.is_free(e.offering_id, e.room) AND (NOT (EXISTS ( SELECT
            FROM ((app_public.waitlist_entries other
              JOIN app_public.offering_resources y ON ((y.offering_id = other.offering_id)))
              JOIN app_public.offering_resources x ON ((x.resource_id = y.resource_id)))
           WHERE ((other.customer_id = e.customer_id) AND (other.status = 'offered'::app_public.waitlist_status) AND (x.offering_id = e.offering_id))))) AND (NOT (EXISTS ( SELECT
            FROM (app_private.blackout_sweeps s
              JOIN app_public.offering_resources x ON ((x.resource_id = s.resource_id)))
-          WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND app_private.is_open(offering_id, starts_at, ends_at));
+          WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND app_private.is_open(e.offering_id, e.starts_at, e.ends_at))
+UNION ALL
+ SELECT e.id AS subject_id,
+    'places are free while somebody waits for them'::text AS problem
+   FROM app_public.waitlist_entries e
+  WHERE ((e.status = 'waiting'::app_public.waitlist_status) AND (e.stuck_at IS NULL) AND (e.passed_at IS NULL) AND e.for_places AND (NOT (EXISTS ( SELECT
+           FROM ((app_public.waitlist_entries other
+             JOIN app_public.offering_resources y ON ((y.offering_id = other.offering_id)))
+             JOIN app_public.offering_resources x ON ((x.resource_id = y.resource_id)))
+          WHERE ((other.customer_id = e.customer_id) AND (other.status = 'offered'::app_public.waitlist_status) AND (x.offering_id = e.offering_id))))) AND (NOT (EXISTS ( SELECT
+           FROM (app_private.blackout_sweeps s
+             JOIN app_public.offering_resources x ON ((x.resource_id = s.resource_id)))
+          WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND (EXISTS ( SELECT
+           FROM app_private.slots_of(e.*) s(id, organization_id, offering_id, schedule_id, policy_version_id, day, starts_at, ends_at, room, capacity, min_size, taken, price, closed_at, closed_reason, altered_at, minimum_checked_at, created_at, ended_at, cancelled_reason)
+          WHERE ((e.places <= (s.capacity - s.taken)) AND (app_private.last_call_of(s.*, e.*) > ( SELECT app_private.clock() AS clock)) AND app_private.is_on_sale(s.*)))));
 comment on view app_private.i4_free_while_waited_for is 'I4: before the last call, no room is free while an eligible person waits for it.';
 
 create view app_private.i5_out_of_turn with (security_invoker=true) as
@@ -1446,7 +1776,7 @@ create view app_private.i5_out_of_turn with (security_invoker=true) as
            FROM (((app_public.waitlist_entries o_1
              JOIN app_private.occupancies c ON ((c.booking_id = o_1.hold_id)))
              JOIN app_public.offering_resources x ON ((x.resource_id = c.resource_id)))
-             JOIN app_public.waitlist_entries w_1 ON (((w_1.offering_id = x.offering_id) AND (w_1.status = 'waiting'::app_public.waitlist_status) AND (w_1.stuck_at IS NULL) AND (w_1.passed_at IS NULL) AND (w_1.room && c.during) AND (w_1.room <@ o_1.offered_from) AND (w_1.customer_id <> o_1.customer_id) AND (w_1.last_call_at > o_1.offered_at) AND (ROW(w_1.priority, w_1.joined_at, w_1.id) < ROW(o_1.priority, o_1.joined_at, o_1.id)))))
+             JOIN app_public.waitlist_entries w_1 ON (((w_1.offering_id = x.offering_id) AND (w_1.status = 'waiting'::app_public.waitlist_status) AND (w_1.stuck_at IS NULL) AND (w_1.passed_at IS NULL) AND (NOT w_1.for_places) AND (w_1.room && c.during) AND (w_1.room <@ o_1.offered_from) AND (w_1.customer_id <> o_1.customer_id) AND (w_1.last_call_at > o_1.offered_at) AND (ROW(w_1.priority, w_1.joined_at, w_1.id) < ROW(o_1.priority, o_1.joined_at, o_1.id)))))
           WHERE (o_1.status = 'offered'::app_public.waitlist_status)
         )
  SELECT o.id AS subject_id,
@@ -1480,6 +1810,43 @@ create view app_private.i5_out_of_turn with (security_invoker=true) as
            FROM app_public.audit_log a
           WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.table_name = ANY (ARRAY['blackouts'::text, 'opening_hours'::text, 'resources'::text, 'offerings'::text, 'offering_resources'::text])))))));
 comment on view app_private.i5_out_of_turn is 'I5: offers respect (priority, joined_at) among the entries that fit the freed range.';
+
+create view app_private.i5_places_out_of_turn with (security_invoker=true) as
+ WITH came_first AS MATERIALIZED (
+         SELECT o_1.id AS offered_id,
+            w_1.id AS waiting_id,
+            s.id AS slot_id
+           FROM ((app_public.waitlist_entries o_1
+             JOIN app_public.slots s ON ((s.id = o_1.slot_id)))
+             CROSS JOIN LATERAL app_private.waiting_for(s.*) w_1(id, organization_id, offering_id, slot_id, day, for_places, customer_id, policy_version_id, status, starts_at, ends_at, room, last_call_at, party_size, adults, children, infants, places, priority, priority_set_at, note, joined_at, hold_id, offered_at, offered_from, claim_window, offer_expires_at, passed_at, stuck_at, stuck_reason, booking_id, ended_at))
+          WHERE ((o_1.status = 'offered'::app_public.waitlist_status) AND o_1.for_places AND (w_1.passed_at IS NULL) AND (w_1.customer_id <> o_1.customer_id) AND (ROW(w_1.priority, w_1.joined_at, w_1.id) < ROW(o_1.priority, o_1.joined_at, o_1.id)) AND (w_1.places <= ((s.capacity - s.taken) + o_1.places)) AND (app_private.last_call_of(s.*, w_1.*) > o_1.offered_at) AND app_private.is_on_sale(s.*))
+        )
+ SELECT o.id AS subject_id,
+    ('offered before somebody who came first: '::text || w.id) AS problem
+   FROM (((came_first f
+     JOIN app_public.waitlist_entries o ON ((o.id = f.offered_id)))
+     JOIN app_public.waitlist_entries w ON ((w.id = f.waiting_id)))
+     CROSS JOIN LATERAL ( SELECT a.id AS at
+           FROM app_public.audit_log a
+          WHERE ((a.record_id = o.id) AND ((a.new_values ->> 'status'::text) = 'offered'::text))
+          ORDER BY a.id DESC
+         LIMIT 1) made)
+  WHERE ((NOT (EXISTS ( SELECT
+           FROM ((app_public.waitlist_entries other
+             JOIN app_public.offering_resources y ON ((y.offering_id = other.offering_id)))
+             JOIN app_public.offering_resources x ON (((x.resource_id = y.resource_id) AND (x.offering_id = w.offering_id))))
+          WHERE ((other.customer_id = w.customer_id) AND (other.status = 'offered'::app_public.waitlist_status))))) AND (NOT (EXISTS ( SELECT
+           FROM app_public.audit_log a
+          WHERE ((a.record_id = ANY (ARRAY[w.id, o.id, f.slot_id])) AND (a.id > made.at) AND (a.new_values ?| '{status,priority,passed_at,stuck_at,customer_id,capacity,closed_at}'::text[]))))) AND (NOT (EXISTS ( SELECT
+           FROM (app_public.audit_log a
+             JOIN app_public.bookings b ON (((b.id = a.record_id) AND (b.id <> o.hold_id) AND (b.slot_id = f.slot_id))))
+          WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.new_values ?| '{slot_id,places,ended_at}'::text[]))))) AND (NOT (EXISTS ( SELECT
+           FROM (app_public.audit_log a
+             JOIN app_public.waitlist_entries other ON (((other.id = a.record_id) AND (other.customer_id = w.customer_id))))
+          WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.new_values ? 'status'::text))))) AND (NOT (EXISTS ( SELECT
+           FROM app_public.audit_log a
+          WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.table_name = ANY (ARRAY['blackouts'::text, 'resources'::text, 'offerings'::text, 'offering_resources'::text])))))));
+comment on view app_private.i5_places_out_of_turn is 'I5, of places: offers respect (priority, joined_at) among the parties that fit.';
 
 create view app_private.i6_deadlines_respected with (security_invoker=true) as
  SELECT e.id AS subject_id,
@@ -1726,7 +2093,7 @@ declare
     and (select p.auto_cancel <> 'on' from app_public.policy_versions p where p.id = booking.policy_version_id);
   v_notice_ends_at timestamptz := app_private.clock() + policy.min_notice;
   v_room tstzrange := app_private.with_buffers(tstzrange(booking.starts_at, booking.ends_at), policy);
-  v_changes_room boolean := v_room <> booking.room;
+  v_changes_room boolean := v_room <> booking.room and booking.slot_id is null;
   v_booking app_public.bookings;
 begin
   if v_changes_room then
@@ -1737,7 +2104,7 @@ begin
     end if;
   end if;
   update app_public.bookings b
-  set policy_version_id = policy.id, room = v_room,
+  set policy_version_id = policy.id, room = case when v_changes_room then v_room else b.room end,
       -- Every mail about the booking states it, from the first.
       confirm_by = case when b.confirm_by is not null then greatest(b.confirm_by, b.starts_at - policy.confirm_deadline,
         case when v_asks_anew and v_notice_ends_at < b.starts_at then v_notice_ends_at end) end,
@@ -2059,13 +2426,16 @@ AS $function$
 $function$;
 comment on function app_private.blackouts_over(uuid,timestamp with time zone,timestamp with time zone) is 'The blackouts that close an offering between two moments: its own, those of its resources, those of its organisation.';
 
-CREATE OR REPLACE FUNCTION app_private.book(customer app_public.customers, offering_id uuid, during tstzrange, party_size integer, purpose text, created_by uuid, as_manager boolean, needs_confirmation boolean)
+CREATE OR REPLACE FUNCTION app_private.book(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party, purpose text, created_by uuid, as_manager boolean, needs_confirmation boolean)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
 declare
   v_offering app_public.offerings;
   v_policy app_public.policy_versions;
+  v_slot app_public.slots;
+  v_during tstzrange := during;
+  v_party app_private.party := app_private.without_ages(party);
   v_terms app_private.booking_terms;
   v_booking app_public.bookings;
   v_now timestamptz;
@@ -2073,30 +2443,39 @@ begin
   perform app_private.lock_room(array[offering_id]);
   v_now := app_private.clock();
   v_offering := app_private.find_offering(offering_id);
-  if v_offering.allocation <> 'exclusive' then
-    perform app_private.fail('RSARG', 'This offering is booked by the place, not by the hour.');
-  end if;
+  perform app_private.check_allocation(v_offering, slot_id is not null);
   v_policy := app_private.policy_of(v_offering);
-  perform app_private.check_times(offering_id, v_policy, during, v_now, not as_manager);
-  if not as_manager then
-    perform app_private.check_daily_bookings(customer.id, offering_id, v_policy, lower(during), null);
+  if slot_id is null then
+    perform app_private.check_times(offering_id, v_policy, during, v_now, not as_manager);
+  else
+    v_slot := app_private.find_slot(slot_id, offering_id);
+    v_during := tstzrange(v_slot.starts_at, v_slot.ends_at);
+    v_party := app_private.places_for(party, v_policy);
+    perform app_private.check_slot(v_slot, v_policy, v_party, v_now, not as_manager);
   end if;
-  perform app_private.refuse_if_taken(offering_id, v_policy, during, v_now, customer.id);
+  if not as_manager then
+    perform app_private.check_daily_bookings(customer.id, offering_id, v_policy, lower(v_during), null);
+  end if;
+  if slot_id is null then
+    perform app_private.refuse_if_taken(offering_id, v_policy, during, v_now, customer.id);
+  else
+    perform app_private.refuse_if_full(v_slot, v_policy, v_party, v_now, customer.id);
+  end if;
 
-  v_terms := app_private.terms_of(v_policy, lower(during), v_now, v_policy.requires_approval and not as_manager);
+  v_terms := app_private.terms_of(v_policy, lower(v_during), v_now, v_policy.requires_approval and not as_manager);
   if not needs_confirmation then
     v_terms.confirm_by := null;
     v_terms.attendance_confirmed_at := v_now;
     v_terms.attendance_confirmed_how := 'not_needed';
   end if;
   v_booking := app_private.insert_booking(
-    offering_id, customer.id, v_policy, during, party_size, purpose, created_by, v_now, v_terms);
+    offering_id, customer.id, v_policy, v_during, v_party, purpose, created_by, v_now, v_terms, null, slot_id);
   perform app_private.close_overlapping_entries(v_booking);
   perform app_private.tell_of_booking(v_booking, 'booking_received');
   return v_booking;
 end
 $function$;
-comment on function app_private.book(app_public.customers,uuid,tstzrange,integer,text,uuid,boolean,boolean) is 'Books free room for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
+comment on function app_private.book(app_public.customers,uuid,tstzrange,uuid,app_private.party,text,uuid,boolean,boolean) is 'Books free room, or places of a slot, for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_private.booking_as_json(booking app_public.bookings)
  RETURNS jsonb
@@ -2224,6 +2603,35 @@ grant execute on function app_private.caller_role() to reslot_anonymous;
 grant execute on function app_private.caller_role() to reslot_user;
 comment on function app_private.caller_role() is 'The role the caller acts as.';
 
+CREATE OR REPLACE FUNCTION app_private.cancel_slot_for(slot app_public.slots, reason text)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_slot app_public.slots;
+  v_booking app_public.bookings;
+begin
+  update app_public.slots s set ended_at = app_private.clock(), cancelled_reason = cancel_slot_for.reason
+  where s.id = slot.id
+  returning * into v_slot;
+  -- Whoever waits for any slot of the day goes on waiting; whoever waits for this one waits for nothing.
+  perform app_private.end_offer(e.id, (case when e.day is null then 'closed' else 'waiting' end)::app_public.waitlist_status, reason)
+  from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered';
+  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
+  where e.slot_id = slot.id and e.status = 'waiting';
+  for v_booking in
+    select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null order by b.id
+  loop
+    v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason);
+    perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
+      jsonb_build_object('actor', 'manager', 'reason', reason));
+  end loop;
+  perform app_private.give_back_room_of_slot(slot.id);
+  return v_slot;
+end
+$function$;
+comment on function app_private.cancel_slot_for(app_public.slots,text) is 'Cancels a locked slot and its bookings, and tells their customers.';
+
 CREATE OR REPLACE FUNCTION app_private.change_password(user_id uuid, old_hash text, new_hash text, session_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -2245,6 +2653,21 @@ end
 $function$;
 grant execute on function app_private.change_password(uuid,text,text,uuid) to reslot_app;
 comment on function app_private.change_password(uuid,text,text,uuid) is 'Changes a password after the old one (by its hash) was found to be right; all other sessions end. Errors: RSCRD.';
+
+CREATE OR REPLACE FUNCTION app_private.check_allocation(offering app_public.offerings, by_place boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if offering.allocation = 'capacity' and not by_place then
+    perform app_private.fail('RSARG', 'This offering is booked by the place, not by the hour: name a slot.');
+  elsif offering.allocation = 'exclusive' and by_place then
+    perform app_private.fail('RSARG', 'This offering is booked by the hour; it has no slots.');
+  end if;
+end
+$function$;
+comment on function app_private.check_allocation(app_public.offerings,boolean) is 'Refuses what an offering is not booked by. Errors: RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.check_daily_bookings(customer_id uuid, offering_id uuid, policy app_public.policy_versions, starts_at timestamp with time zone, except_booking uuid)
  RETURNS void
@@ -2275,10 +2698,12 @@ CREATE OR REPLACE FUNCTION app_private.check_invariants()
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
-  select 'I2', v.subject_id, v.problem from app_private.i2_occupancies v
+  select 'I1', v.subject_id, v.problem from app_private.i1_places v
+  union all select 'I2', v.subject_id, v.problem from app_private.i2_occupancies v
   union all select 'I3', v.subject_id, v.problem from app_private.i3_offers v
   union all select 'I4', v.subject_id, v.problem from app_private.i4_free_while_waited_for v
   union all select 'I5', v.subject_id, v.problem from app_private.i5_out_of_turn v
+  union all select 'I5', v.subject_id, v.problem from app_private.i5_places_out_of_turn v
   union all select 'I6', v.subject_id, v.problem from app_private.i6_deadlines_respected v
   union all select 'I7', v.subject_id, v.problem from app_private.i7_messages v
   union all select 'I8', v.subject_id, v.problem from app_private.i8_audit v
@@ -2287,9 +2712,9 @@ AS $function$
   union all select 'deadlines', v.subject_id, v.problem from app_private.deadlines_kept v
 $function$;
 grant execute on function app_private.check_invariants() to reslot_admin;
-comment on function app_private.check_invariants() is 'All rows that break an invariant (DESIGN §3); none in a healthy system. I1 comes with capacity, I9 is what the fault tests show.';
+comment on function app_private.check_invariants() is 'All rows that break an invariant (DESIGN §3); none in a healthy system. I9 is what the fault tests show.';
 
-CREATE OR REPLACE FUNCTION app_private.check_may_wait(customer app_public.customers, offering app_public.offerings, policy app_public.policy_versions, during tstzrange)
+CREATE OR REPLACE FUNCTION app_private.check_may_wait(customer app_public.customers, offering app_public.offerings, policy app_public.policy_versions, during tstzrange, is_free boolean, day date)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
@@ -2298,14 +2723,15 @@ declare
   v_zone text := app_private.zone_of(offering.id);
   v_day date := (lower(during) at time zone v_zone)::date;
 begin
-  if app_private.is_free(offering.id, app_private.with_buffers(during, policy)) then
-    perform app_private.fail('RSAVL', 'This time is free: you can book it, there is no need to wait.');
+  if is_free then
+    perform app_private.fail('RSAVL', 'There is room: you can book it, there is no need to wait.');
   elsif app_private.has_booking_there(customer.id, offering.id, during) then
     perform app_private.fail('RSDUP', 'You have a booking here at that time.');
   elsif exists (
     select from app_public.waitlist_entries e
     where e.customer_id = customer.id and e.offering_id = offering.id and e.ended_at is null
       and e.starts_at = lower(during) and e.ends_at = upper(during)
+      and e.day is not distinct from check_may_wait.day
   ) then
     perform app_private.fail('RSDUP', 'You are already waiting for this time.');
   elsif policy.max_entries_per_day <= (
@@ -2319,7 +2745,37 @@ begin
   end if;
 end
 $function$;
-comment on function app_private.check_may_wait(app_public.customers,app_public.offerings,app_public.policy_versions,tstzrange) is 'Refuses to queue for what is free, for what one has, twice for the same, or too often for one day. Customer and room are locked. Errors: RSAVL, RSDUP, RSLIM.';
+comment on function app_private.check_may_wait(app_public.customers,app_public.offerings,app_public.policy_versions,tstzrange,boolean,date) is 'Refuses to queue for what is free, for what one has, twice for the same, or too often for one day. Customer and room are locked. Errors: RSAVL, RSDUP, RSLIM.';
+
+CREATE OR REPLACE FUNCTION app_private.check_minimum(slot_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_slot(slot_id);
+  v_policy app_public.policy_versions;
+  v_booked integer;
+  v_now timestamptz := app_private.clock();
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = v_slot.policy_version_id;
+  if (app_private.slot_deadline(v_slot, v_policy)).action <> 'check_minimum'
+     or v_slot.starts_at - v_policy.minimum_cutoff > v_now then
+    return;
+  end if;
+  update app_public.slots s set minimum_checked_at = v_now where s.id = v_slot.id returning * into v_slot;
+  select coalesce(sum(b.places), 0) into v_booked
+  from app_public.bookings b where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress');
+  if v_booked >= v_slot.min_size or v_slot.starts_at <= v_now then
+    return;
+  elsif v_policy.under_minimum = 'cancel' then
+    perform app_private.cancel_slot_for(v_slot, 'Too few people have booked.');
+  elsif v_booked > 0 then
+    perform app_private.notify_managers(v_slot.offering_id, 'slot_under_minimum', null, null, jsonb_build_object(
+      'slotId', v_slot.id, 'booked', v_booked, 'minSize', v_slot.min_size));
+  end if;
+end
+$function$;
+comment on function app_private.check_minimum(uuid) is 'Looks, at the policy''s cutoff and once, whether a slot has its minimum size; if not, its managers are told, or it is cancelled. Never after the start.';
 
 CREATE OR REPLACE FUNCTION app_private.check_person(name text, phone text, locale text, time_zone text)
  RETURNS void
@@ -2378,6 +2834,37 @@ begin
 end
 $function$;
 comment on function app_private.check_same_organization() is 'Nothing refers to another organisation''s policy, resource or offering. Errors: RSNTF.';
+
+CREATE OR REPLACE FUNCTION app_private.check_slot(slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamp with time zone, heeds_limits boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_lead interval := app_private.elapsed(now_at, slot.starts_at);
+begin
+  if slot.cancelled_reason is not null then
+    perform app_private.fail('RSBLK', format('This slot was cancelled: %s', slot.cancelled_reason));
+  elsif slot.starts_at <= now_at then
+    perform app_private.fail('RSTIM', 'This slot has already begun.');
+  elsif slot.closed_at is not null then
+    perform app_private.fail('RSBLK', format('This slot is not on sale: %s', slot.closed_reason));
+  elsif v_lead > make_interval(hours => 24 * policy.max_days_ahead) then
+    perform app_private.fail('RSTIM', format('Bookings open %s days ahead.', policy.max_days_ahead),
+      jsonb_build_object('maxDaysAhead', policy.max_days_ahead));
+  elsif heeds_limits and v_lead < policy.booking_cutoff then
+    perform app_private.fail('RSTIM', 'It is too late to book this slot.');
+  elsif heeds_limits and party.size not between policy.min_party and policy.max_party then
+    perform app_private.fail('RSLIM', format('A party has %s to %s people.', policy.min_party, policy.max_party),
+      jsonb_build_object('minParty', policy.min_party, 'maxParty', policy.max_party));
+  end if;
+  perform app_private.refuse_if_blacked_out(slot.offering_id, slot.starts_at, slot.ends_at);
+  if not app_private.is_on_sale(slot) then
+    perform app_private.fail('RSTIM', 'This is not offered any more.');
+  end if;
+end
+$function$;
+comment on function app_private.check_slot(app_public.slots,app_public.policy_versions,app_private.party,timestamp with time zone,boolean) is 'Refuses a slot that cannot be booked by a party, taken or not. Errors: RSTIM, RSBLK, RSLIM.';
 
 CREATE OR REPLACE FUNCTION app_private.check_times(offering_id uuid, policy app_public.policy_versions, during tstzrange, now_at timestamp with time zone, heeds_limits boolean)
  RETURNS void
@@ -2453,19 +2940,30 @@ end
 $function$;
 comment on function app_private.checked_email(text) is 'The address, trimmed. Errors: RSARG.';
 
-CREATE OR REPLACE FUNCTION app_private.checked_party(party_size integer)
- RETURNS integer
+CREATE OR REPLACE FUNCTION app_private.checked_party(party_size integer, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
+ RETURNS app_private.party
  LANGUAGE plpgsql
  IMMUTABLE
 AS $function$
+declare
+  v_size bigint := coalesce(party_size, 1);
 begin
-  if coalesce(party_size, 1) not between 1 and 100000 then
+  if num_nonnulls(adults, children, infants) > 0 then
+    v_size := coalesce(adults, 0)::bigint + coalesce(children, 0) + coalesce(infants, 0);
+    if least(adults, children, infants) < 0 or coalesce(adults, 0)::bigint + coalesce(children, 0) = 0 then
+      perform app_private.fail('RSARG', 'A party has an adult or a child, and no number under 0.');
+    end if;
+  end if;
+  if v_size not between 1 and 100000 then
     perform app_private.fail('RSARG', 'The number of people has to be between 1 and 100000.');
   end if;
-  return coalesce(party_size, 1);
+  if num_nonnulls(adults, children, infants) = 0 then
+    return row(v_size, null, null, null, v_size)::app_private.party;
+  end if;
+  return row(v_size, coalesce(adults, 0), coalesce(children, 0), coalesce(infants, 0), v_size)::app_private.party;
 end
 $function$;
-comment on function app_private.checked_party(integer) is 'A party size, 1 if none is given. Errors: RSARG.';
+comment on function app_private.checked_party(integer,integer,integer,integer) is 'A party: of so many people, 1 if nothing is said, or of adults, children and infants. Errors: RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.checked_text(value text, longest integer)
  RETURNS text
@@ -2546,18 +3044,36 @@ CREATE OR REPLACE FUNCTION app_private.claim_in_last_call(entry app_public.waitl
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_during tstzrange := tstzrange(entry.starts_at, entry.ends_at);
+  v_entry app_public.waitlist_entries := entry;
+  v_slot app_public.slots;
+  v_during tstzrange;
 begin
-  if entry.starts_at <= now_at then
+  if entry.for_places then
+    v_slot := app_private.slot_to_claim(entry, now_at);
+    v_entry.slot_id := v_slot.id;
+    v_entry.starts_at := v_slot.starts_at;
+    v_entry.ends_at := v_slot.ends_at;
+    v_entry.last_call_at := app_private.last_call_of(v_slot, entry);
+  end if;
+  v_during := tstzrange(v_entry.starts_at, v_entry.ends_at);
+  if v_entry.starts_at <= now_at then
     perform app_private.fail('RSEXP', 'The time you waited for has come.');
-  elsif entry.last_call_at > now_at then
+  elsif v_entry.last_call_at > now_at then
     perform app_private.fail('RSSTA', 'It is not your turn yet; we write to you as soon as there is a place.');
   end if;
-  perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
-  perform app_private.refuse_if_taken(entry.offering_id, policy, v_during, now_at, entry.customer_id);
+  if entry.for_places then
+    perform app_private.check_slot(v_slot, policy, app_private.party_of(entry), now_at, false);
+    perform app_private.refuse_if_full(v_slot, policy, app_private.party_of(entry), now_at, entry.customer_id);
+  else
+    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
+    perform app_private.refuse_if_taken(entry.offering_id, policy, v_during, now_at, entry.customer_id);
+  end if;
+  update app_public.waitlist_entries e set slot_id = v_slot.id, starts_at = v_slot.starts_at, ends_at = v_slot.ends_at,
+    room = v_during, last_call_at = v_entry.last_call_at
+  where e.id = entry.id and entry.day is not null;
   return app_private.insert_booking(
-    entry.offering_id, entry.customer_id, policy, v_during, entry.party_size, null, null, now_at,
-    app_private.terms_of(policy, entry.starts_at, now_at, policy.requires_approval));
+    entry.offering_id, entry.customer_id, policy, v_during, app_private.party_of(entry), null, null, now_at,
+    app_private.terms_of(policy, v_entry.starts_at, now_at, policy.requires_approval), null, v_entry.slot_id);
 end
 $function$;
 comment on function app_private.claim_in_last_call(app_public.waitlist_entries,app_public.policy_versions,timestamp with time zone) is 'Inside the last call nothing is held: the first to claim gets it. Errors: RSEXP, RSSTA not your turn, RSTIM, RSBLK, RSFUL.';
@@ -2804,6 +3320,16 @@ end
 $function$;
 comment on function app_private.customer_of_user(uuid,uuid) is 'The customer a user is in an organisation, made where they first book, and locked.';
 
+CREATE OR REPLACE FUNCTION app_private.day_of(offering_id uuid, day date)
+ RETURNS tstzrange
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select tstzrange(day::timestamp at time zone z.name, (day + 1)::timestamp at time zone z.name)
+  from app_private.zone_of(day_of.offering_id) z (name)
+$function$;
+comment on function app_private.day_of(uuid,date) is 'A local day, from midnight to midnight.';
+
 CREATE OR REPLACE FUNCTION app_private.decline(entry_id uuid)
  RETURNS app_public.waitlist_entries
  LANGUAGE plpgsql
@@ -2995,6 +3521,7 @@ begin
       ended_at = case when end_offer.status <> 'waiting' then app_private.clock() end
   where e.id = end_offer.entry_id
   returning * into v_entry;
+  perform app_private.wait_for_the_day_again(v_entry) where v_entry.status = 'waiting' and v_entry.day is not null;
   perform app_private.end_booking(
     v_hold_id, case end_offer.status when 'expired' then 'expired' when 'waiting' then 'expired' else 'cancelled' end::app_public.booking_status,
     end_offer.reason, case when end_offer.status <> 'waiting' then v_entry.customer_id end);
@@ -3013,6 +3540,21 @@ AS $function$
 $function$;
 comment on function app_private.end_sessions(uuid,uuid) is 'Ends all sessions of a user, or all others. The caller has locked the user.';
 
+CREATE OR REPLACE FUNCTION app_private.end_slot(slot_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_slot(slot_id);
+begin
+  if v_slot.ended_at is null and upper(v_slot.room) <= app_private.clock() then
+    update app_public.slots s set ended_at = app_private.clock() where s.id = v_slot.id;
+    perform app_private.give_back_room_of_slot(v_slot.id);
+  end if;
+end
+$function$;
+comment on function app_private.end_slot(uuid) is 'A slot that is over, buffer included, has its guide and vehicle no more.';
+
 CREATE OR REPLACE FUNCTION app_private.entry_as_json(entry app_public.waitlist_entries)
  RETURNS jsonb
  LANGUAGE sql
@@ -3023,7 +3565,10 @@ AS $function$
     'supportContact', f.support_contact, 'timeZone', app_private.zone_of(f.id),
     'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
     -- A hold is sold at the price it was offered at.
-    'price', coalesce(h.price, f.price), 'currency', coalesce(h.currency, g.currency),
+    'price', case when h.id is not null or not entry.for_places then coalesce(h.price, f.price)
+      else entry.places * app_private.price_of_person(entry.slot_id) end,
+    -- Until an offer is made any slot of the day will do.
+    'day', case when entry.slot_id is null then entry.day end, 'currency', coalesce(h.currency, g.currency),
     'needsApproval', p.requires_approval,
     'position', case when entry.status = 'waiting' then app_private.place_in_queue(entry) end,
     'offerExpiresAt', case when entry.status in ('offered', 'expired') then coalesce(
@@ -3042,7 +3587,7 @@ CREATE OR REPLACE FUNCTION app_private.entry_deadline(entry app_public.waitlist_
  RETURNS app_private.next_deadline
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE WHEN ((entry).status = 'waiting'::app_public.waitlist_status) THEN ROW('lapse'::app_private.deadline_action, (entry).starts_at)::app_private.next_deadline ELSE NULL::app_private.next_deadline END;
+RETURN CASE WHEN ((entry).status = 'waiting'::app_public.waitlist_status) THEN ROW('lapse'::app_private.deadline_action, app_private.waits_until(entry))::app_private.next_deadline ELSE NULL::app_private.next_deadline END;
 comment on function app_private.entry_deadline(app_public.waitlist_entries) is 'The next thing time will do to a waitlist entry. While it is offered, the hold''s deadline counts.';
 
 CREATE OR REPLACE FUNCTION app_private.entry_link_standing(action app_private.link_action, entry app_public.waitlist_entries, claimed app_public.bookings, now_at timestamp with time zone)
@@ -3056,12 +3601,12 @@ AS $function$
     when action = 'decline' and entry.status = 'declined' then 'done'
     when action = 'leave' and entry.status = 'left' then 'done'
     when entry.ended_at is not null then entry.status::text
-    when entry.starts_at <= now_at then 'lapsed'
+    when app_private.waits_until(entry) <= now_at then 'lapsed'
     when action = 'leave' then 'ready'
     -- Without a deadline the acceptance of its mail is not noted yet; whoever reads the mail may claim.
     when entry.status = 'offered' then case when entry.offer_expires_at <= now_at then 'expired' else 'ready' end
     when action = 'decline' or entry.last_call_at > now_at then 'not_offered'
-    when app_private.is_free(entry.offering_id, entry.room) then 'ready'
+    when app_private.has_room(entry) then 'ready'
     else 'taken'
   end
 $function$;
@@ -3136,6 +3681,26 @@ end
 $function$;
 comment on function app_private.fail(text,text,jsonb) is 'Raises a registered error: its code, a sentence a person can act on, and data for the client (extensions.details).';
 
+CREATE OR REPLACE FUNCTION app_private.fill_schedule(schedule_id uuid, first_day date, last_day date, local_starts timestamp without time zone[] DEFAULT NULL::timestamp without time zone[])
+ RETURNS SETOF app_public.planned_slot
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 100
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_schedule app_public.schedules;
+begin
+  perform set_config('reslot.via', 'job', true);
+  select * into v_schedule from app_public.schedules h where h.id = fill_schedule.schedule_id and h.active;
+  return query select * from app_private.make_slots(v_schedule.id, coalesce(local_starts, array(
+    select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, first_day, last_day) d (day)
+    order by 1)))
+  where v_schedule.id is not null;
+end
+$function$;
+grant execute on function app_private.fill_schedule(uuid,date,date,timestamp without time zone[]) to reslot_worker;
+comment on function app_private.fill_schedule(uuid,date,date,timestamp without time zone[]) is 'For the nightly job: makes the slots of a schedule between two local dates; of a custom one at the local times that its rule gives.';
+
 CREATE OR REPLACE FUNCTION app_private.find_account_link(token text, action app_private.link_action)
  RETURNS app_private.link_tokens
  LANGUAGE plpgsql
@@ -3199,6 +3764,23 @@ end
 $function$;
 comment on function app_private.find_rooms_to_lock(uuid[]) is 'The resources to lock before touching the room of these offerings, and the holds on them that are overdue.';
 
+CREATE OR REPLACE FUNCTION app_private.find_slot(slot_id uuid, offering_id uuid)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_slot app_public.slots;
+begin
+  select * into v_slot from app_public.slots s where s.id = find_slot.slot_id and s.offering_id = find_slot.offering_id;
+  if v_slot.id is null then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  return v_slot;
+end
+$function$;
+comment on function app_private.find_slot(uuid,uuid) is 'A slot of an offering. Errors: RSNTF.';
+
 CREATE OR REPLACE FUNCTION app_private.finish_sign_in(user_id uuid, password_hash text, token_hash bytea)
  RETURNS app_private.session
  LANGUAGE plpgsql
@@ -3232,7 +3814,7 @@ AS $function$
   from (
     select distinct e.customer_id
     from app_public.waitlist_entries e
-    where e.status = 'waiting' and e.stuck_at is null and e.room <@ during
+    where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room <@ during
       and e.last_call_at > (select app_private.clock())
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
@@ -3240,6 +3822,22 @@ AS $function$
   ) c
 $function$;
 comment on function app_private.fitting_customers(uuid[],tstzrange) is 'How many people wait for something inside a freed range (counted up to 100, more than any policy plans for).';
+
+CREATE OR REPLACE FUNCTION app_private.fitting_customers_of(slot_id uuid)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select count(*)::integer
+  from (
+    select distinct e.customer_id
+    from app_public.slots s
+    cross join lateral app_private.waiting_for(s) e
+    where s.id = fitting_customers_of.slot_id and e.places <= s.capacity - s.taken
+    limit 100
+  ) c
+$function$;
+comment on function app_private.fitting_customers_of(uuid) is 'How many people wait whose party would fit into a slot now (counted up to 100).';
 
 CREATE OR REPLACE FUNCTION app_private.follow_link(token text, choice jsonb DEFAULT '{}'::jsonb, evidence jsonb DEFAULT NULL::jsonb)
  RETURNS jsonb
@@ -3372,7 +3970,19 @@ AS $function$
 declare
   v_resources uuid[];
   v_during tstzrange;
+  v_slot_id uuid;
 begin
+  with gone as (
+    delete from app_private.taken_places t where t.booking_id = give_back_room.booking_id
+    returning t.slot_id, t.places
+  )
+  update app_public.slots s set taken = s.taken - g.places from gone g where s.id = g.slot_id returning s.id into v_slot_id;
+  if v_slot_id is not null then
+    if hands_on then
+      perform app_private.hand_on_places(v_slot_id, passing_over);
+    end if;
+    return;
+  end if;
   with gone as (
     delete from app_private.occupancies o where o.booking_id = give_back_room.booking_id
     returning o.resource_id, o.during
@@ -3383,7 +3993,25 @@ begin
   end if;
 end
 $function$;
-comment on function app_private.give_back_room(uuid,uuid,boolean) is 'Frees the resources of a booking and at once offers them to who waits, passing over a customer who has just let go of them. Without `hands_on` the caller takes room for the same booking again, and hands on what is left.';
+comment on function app_private.give_back_room(uuid,uuid,boolean) is 'Frees the resources or the places of a booking and at once offers them to who waits, passing over a customer who has just let go of them. Without `hands_on` the caller takes room for the same booking again, and hands on what is left.';
+
+CREATE OR REPLACE FUNCTION app_private.give_back_room_of_slot(slot_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_resources uuid[];
+  v_during tstzrange;
+begin
+  with gone as (
+    delete from app_private.occupancies o where o.slot_id = give_back_room_of_slot.slot_id
+    returning o.resource_id, o.during
+  )
+  select array_agg(g.resource_id order by g.resource_id), (array_agg(g.during))[1] into v_resources, v_during from gone g;
+  perform app_private.hand_on(v_resources, v_during) where v_resources is not null;
+end
+$function$;
+comment on function app_private.give_back_room_of_slot(uuid) is 'Frees the resources of a slot and at once offers them to who waits for them.';
 
 CREATE OR REPLACE FUNCTION app_private.guest(organization_id uuid, name text, email text, phone text, locale text)
  RETURNS app_public.customers
@@ -3431,8 +4059,6 @@ CREATE OR REPLACE FUNCTION app_private.hand_on(resource_ids uuid[], during tstzr
 AS $function$
 declare
   v_entry app_public.waitlist_entries;
-  v_reason text;
-  v_code text;
 begin
   -- Also what is over: the buffer before what somebody waits for may have begun.
   if not app_private.is_waited_for(resource_ids, during) then
@@ -3447,23 +4073,7 @@ begin
   while app_private.is_anything_free(resource_ids, during) loop
     v_entry := app_private.next_in_line(resource_ids, during, passing_over, only_customer);
     exit when v_entry.id is null;
-    begin
-      perform app_private.make_offer(v_entry, resource_ids, during);
-    exception
-      when lock_not_available or deadlock_detected or serialization_failure or insufficient_resources
-        or system_error then
-        -- None of these is the fault of the entry.
-        raise;
-      when others then
-        -- One bad entry must not cancel somebody else's cancellation.
-        get stacked diagnostics v_reason = message_text, v_code = returned_sqlstate;
-        -- The entry's own customer reads the reason: what PostgreSQL says is for the server's log alone.
-        if v_code !~ '^(P0001|RS...)$' then
-          raise warning 'an offer could not be made: %', v_reason;
-          v_reason := format('The offer could not be made (%s).', v_code);
-        end if;
-        perform app_private.set_aside(v_entry.id, v_reason);
-    end;
+    perform app_private.offer_or_set_aside(v_entry, app_private.fitting_customers(resource_ids, during), during);
   end loop;
   if only_customer is null then
     perform app_private.note_freeing(resource_ids, during);
@@ -3471,6 +4081,63 @@ begin
 end
 $function$;
 comment on function app_private.hand_on(uuid[],tstzrange,uuid,uuid) is 'Offers freed room to the people waiting for it, one after another, until nothing free is left; inside the last call it notes whom to tell.';
+
+CREATE OR REPLACE FUNCTION app_private.hand_on_places(slot_id uuid, passing_over uuid DEFAULT NULL::uuid, only_customer uuid DEFAULT NULL::uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_slot app_public.slots;
+  v_entry app_public.waitlist_entries;
+begin
+  select * into v_slot from app_public.slots s where s.id = hand_on_places.slot_id;
+  if not exists (select from app_private.waiting_for(v_slot)) then
+    return;
+  end if;
+  if only_customer is null then
+    update app_public.waitlist_entries e
+    set passed_at = case when e.customer_id = passing_over then app_private.clock() end
+    where e.id in (select w.id from app_private.waiting_for(v_slot) w)
+      and (e.passed_at is not null or e.customer_id = passing_over);
+  end if;
+  -- Ends: every round either takes places, or sets an entry aside.
+  loop
+    v_entry := app_private.next_for_places(slot_id, passing_over, only_customer);
+    exit when v_entry.id is null;
+    perform app_private.offer_places(v_entry, v_slot);
+  end loop;
+  if only_customer is null then
+    perform app_private.note_freed_places(slot_id);
+  end if;
+end
+$function$;
+comment on function app_private.hand_on_places(uuid,uuid,uuid) is 'Offers the free places of a slot to the people waiting for it or for its day, as hand_on does for ranges of time; inside the last call it notes whom to tell.';
+
+CREATE OR REPLACE FUNCTION app_private.hand_on_slots(offering_ids uuid[], during tstzrange)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select app_private.hand_on_places(s.id)
+  from app_public.slots s
+  where s.offering_id = any (offering_ids) and s.ended_at is null and tstzrange(s.starts_at, s.ends_at) && during
+    and exists (select from app_private.waiting_for(s))
+  order by s.starts_at, s.id
+$function$;
+comment on function app_private.hand_on_slots(uuid[],tstzrange) is 'Hands on the free places of the slots in a range that is open again.';
+
+CREATE OR REPLACE FUNCTION app_private.hand_on_to(entry app_public.waitlist_entries, only_customer uuid DEFAULT NULL::uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if entry.for_places then
+    perform app_private.hand_on_places(s.id, null, only_customer) from app_private.slots_of(entry) s;
+  else
+    perform app_private.hand_on(app_private.resources_of(entry.offering_id), entry.room, null, only_customer);
+  end if;
+end
+$function$;
+comment on function app_private.hand_on_to(app_public.waitlist_entries,uuid) is 'Hands on whatever is free of what somebody waits for.';
 
 CREATE OR REPLACE FUNCTION app_private.hand_on_what_came_back()
  RETURNS trigger
@@ -3485,6 +4152,7 @@ begin
   perform app_private.hand_on(
     case tg_table_name when 'resources' then array[new.id] else app_private.resources_of_all(v_offerings) end,
     tstzrange(app_private.clock(), null));
+  perform app_private.hand_on_slots(v_offerings, tstzrange(app_private.clock(), null));
   return null;
 end
 $function$;
@@ -3509,6 +4177,18 @@ CREATE OR REPLACE FUNCTION app_private.has_consequences(kind text)
  IMMUTABLE PARALLEL SAFE
 RETURN (kind = ANY (ARRAY['slot_available'::text, 'booking_reminder'::text]));
 comment on function app_private.has_consequences(text) is 'Whether something depends on what becomes of a message (follow_up_delivery): the claim window of an offer, the notice of a reminder.';
+
+CREATE OR REPLACE FUNCTION app_private.has_room(entry app_public.waitlist_entries)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case when entry.for_places
+    then exists (select from app_private.slots_of(entry) s
+                 where entry.places <= s.capacity - s.taken and app_private.is_on_sale(s))
+    else app_private.is_free(entry.offering_id, entry.room) end
+$function$;
+comment on function app_private.has_room(app_public.waitlist_entries) is 'Whether what somebody waits for is free. Only true as long as the room is locked.';
 
 CREATE OR REPLACE FUNCTION app_private.has_something_live(customer_id uuid)
  RETURNS boolean
@@ -3568,7 +4248,7 @@ CREATE OR REPLACE FUNCTION app_private.in_seconds(duration interval)
 RETURN make_interval(secs => (EXTRACT(epoch FROM duration))::double precision);
 comment on function app_private.in_seconds(interval) is 'The same duration without days or months (a day is 24 hours).';
 
-CREATE OR REPLACE FUNCTION app_private.insert_booking(offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party_size integer, purpose text, created_by uuid, at timestamp with time zone, terms app_private.booking_terms, hold_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.insert_booking(offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party app_private.party, purpose text, created_by uuid, at timestamp with time zone, terms app_private.booking_terms, hold_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, slot_id uuid DEFAULT NULL::uuid)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
@@ -3576,12 +4256,15 @@ declare
   v_booking app_public.bookings;
 begin
   insert into app_public.bookings (
-    organization_id, offering_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
-    party_size, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
+    organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
+    party_size, adults, children, infants, places, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
     confirm_by, attendance_confirmed_at, attendance_confirmed_how)
-  select f.organization_id, f.id, insert_booking.customer_id, policy.id,
+  select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
-    app_private.with_buffers(during, policy), insert_booking.party_size, insert_booking.purpose, f.price, g.currency,
+    case when insert_booking.slot_id is null then app_private.with_buffers(during, policy) else during end,
+    party.size, party.adults, party.children, party.infants, party.places, insert_booking.purpose,
+    case when insert_booking.slot_id is null then f.price
+      else party.places * app_private.price_of_person(insert_booking.slot_id) end, g.currency,
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
     terms.attendance_confirmed_at, terms.attendance_confirmed_how
   from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
@@ -3591,7 +4274,7 @@ begin
   return v_booking;
 end
 $function$;
-comment on function app_private.insert_booking(uuid,uuid,app_public.policy_versions,tstzrange,integer,text,uuid,timestamp with time zone,app_private.booking_terms,timestamp with time zone) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
+comment on function app_private.insert_booking(uuid,uuid,app_public.policy_versions,tstzrange,app_private.party,text,uuid,timestamp with time zone,app_private.booking_terms,timestamp with time zone,uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
 
 CREATE OR REPLACE FUNCTION app_private.insert_refresh_token(user_id uuid, family_id uuid, token_hash bytea)
  RETURNS app_private.session
@@ -3691,6 +4374,16 @@ AS $function$
 $function$;
 comment on function app_private.is_free(uuid,tstzrange) is 'Whether nothing occupies any resource of an offering in a range (buffers included by the caller). Only true as long as the room is locked.';
 
+CREATE OR REPLACE FUNCTION app_private.is_last_call(slot app_public.slots, entry app_public.waitlist_entries)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select entry.places <= slot.capacity - slot.taken and slot.starts_at > (select app_private.clock())
+    and app_private.last_call_of(slot, entry) <= (select app_private.clock())
+$function$;
+comment on function app_private.is_last_call(app_public.slots,app_public.waitlist_entries) is 'Whether the first to claim gets the places of a slot, and these suffice for somebody.';
+
 CREATE OR REPLACE FUNCTION app_private.is_manager_in(organization_id uuid)
  RETURNS boolean
  LANGUAGE sql
@@ -3723,6 +4416,24 @@ AS $function$
   )
 $function$;
 comment on function app_private.is_manager_of(uuid) is 'Whether the caller manages an offering: its organisation''s owner or manager, or an admin.';
+
+CREATE OR REPLACE FUNCTION app_private.is_on_sale(slot app_public.slots)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE COST 1000
+AS $function$
+  select slot.ended_at is null and slot.closed_at is null
+    and not exists (select from app_private.blackouts_over(slot.offering_id, slot.starts_at, slot.ends_at))
+    and exists (
+      select from app_public.offerings f
+      join app_public.organizations g on g.id = f.organization_id and g.archived_at is null
+      where f.id = slot.offering_id and f.archived_at is null)
+    and not exists (
+      select from app_public.offering_resources x
+      join app_public.resources r on r.id = x.resource_id and r.archived_at is not null
+      where x.offering_id = slot.offering_id)
+$function$;
+comment on function app_private.is_on_sale(app_public.slots) is 'Whether places of a slot are sold at all: it is neither over, closed, nor blacked out, and nothing of it archived.';
 
 CREATE OR REPLACE FUNCTION app_private.is_open(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone)
  RETURNS boolean
@@ -3789,7 +4500,7 @@ CREATE OR REPLACE FUNCTION app_private.is_waited_for(resource_ids uuid[], during
 AS $function$
   select exists (
     select from app_public.waitlist_entries e
-    where e.status = 'waiting' and e.room && is_waited_for.during
+    where e.status = 'waiting' and not e.for_places and e.room && is_waited_for.during
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids)))
 $function$;
@@ -3838,7 +4549,7 @@ AS $function$
 $function$;
 comment on function app_private.issue_links(app_public.deliveries,app_public.notifications,app_private.link_action[],app_public.bookings,app_public.waitlist_entries) is 'New links for one mail; every try issues its own, all of them work.';
 
-CREATE OR REPLACE FUNCTION app_private.join_queue(customer app_public.customers, offering_id uuid, during tstzrange, party_size integer, note text)
+CREATE OR REPLACE FUNCTION app_private.join_queue(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, day date, party app_private.party, note text)
  RETURNS app_public.waitlist_entries
  LANGUAGE plpgsql
 AS $function$
@@ -3851,24 +4562,30 @@ begin
   perform app_private.lock_room(array[offering_id]);
   v_now := app_private.clock();
   v_offering := app_private.find_offering(offering_id);
+  perform app_private.check_allocation(v_offering, num_nonnulls(slot_id, day) > 0);
   v_policy := app_private.policy_of(v_offering);
   if not v_policy.waitlist_enabled then
     perform app_private.fail('RSOFF', 'There is no waiting list here.');
   end if;
-  perform app_private.check_times(offering_id, v_policy, during, v_now, false);
-  perform app_private.check_may_wait(customer, v_offering, v_policy, during);
+  v_entry.offering_id := offering_id;
+  v_entry.slot_id := slot_id;
+  v_entry.day := day;
+  v_entry.for_places := num_nonnulls(slot_id, day) > 0;
+  v_entry := app_private.place_entry(v_entry, v_policy, during, party, v_now);
+  perform app_private.check_may_wait(customer, v_offering, v_policy, tstzrange(v_entry.starts_at, v_entry.ends_at),
+    app_private.has_room(v_entry), day);
   insert into app_public.waitlist_entries (
-    organization_id, offering_id, customer_id, policy_version_id, starts_at, ends_at, room, last_call_at, party_size,
-    note, joined_at)
-  values (v_offering.organization_id, v_offering.id, customer.id, v_policy.id, lower(during), upper(during),
-    app_private.with_buffers(during, v_policy), lower(during) - v_policy.last_call, join_queue.party_size,
-    join_queue.note, v_now)
+    organization_id, offering_id, slot_id, day, customer_id, policy_version_id, starts_at, ends_at, room, last_call_at,
+    party_size, adults, children, infants, places, note, joined_at)
+  values (v_offering.organization_id, v_offering.id, slot_id, day, customer.id, v_policy.id, v_entry.starts_at,
+    v_entry.ends_at, v_entry.room, v_entry.last_call_at, v_entry.party_size, v_entry.adults, v_entry.children,
+    v_entry.infants, v_entry.places, join_queue.note, v_now)
   returning * into v_entry;
   perform app_private.notify_customer(customer.id, 'waitlist_joined', null, v_entry.id);
   return v_entry;
 end
 $function$;
-comment on function app_private.join_queue(app_public.customers,uuid,tstzrange,integer,text) is 'Enters a locked customer into the queue. Errors: RSNTF, RSOFF, RSTIM, RSBLK, RSAVL, RSDUP, RSLIM.';
+comment on function app_private.join_queue(app_public.customers,uuid,tstzrange,uuid,date,app_private.party,text) is 'Enters a locked customer into the queue for a range of time, a slot or a day. Errors: RSNTF, RSARG, RSOFF, RSTIM, RSBLK, RSAVL, RSDUP, RSLIM.';
 
 CREATE OR REPLACE FUNCTION app_private.keep_one_offer(customer_id uuid)
  RETURNS void
@@ -3902,7 +4619,7 @@ declare
   v_entry app_public.waitlist_entries;
 begin
   update app_public.waitlist_entries e set status = 'lapsed', ended_at = app_private.clock()
-  where e.id = lapse.entry_id and e.status = 'waiting' and e.starts_at <= (select app_private.clock())
+  where e.id = lapse.entry_id and e.status = 'waiting' and app_private.waits_until(e) <= (select app_private.clock())
   returning * into v_entry;
   if found then
     perform app_private.notify_customer(v_entry.customer_id, 'entry_ended', null, v_entry.id);
@@ -3910,6 +4627,15 @@ begin
 end
 $function$;
 comment on function app_private.lapse(uuid) is 'An entry whose time has come has waited in vain.';
+
+CREATE OR REPLACE FUNCTION app_private.last_call_of(slot app_public.slots, entry app_public.waitlist_entries)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select slot.starts_at - p.last_call from app_public.policy_versions p where p.id = entry.policy_version_id
+$function$;
+comment on function app_private.last_call_of(app_public.slots,app_public.waitlist_entries) is 'From when on nothing of a slot is held for somebody.';
 
 CREATE OR REPLACE FUNCTION app_private.leads_descend(leads interval[])
  RETURNS boolean
@@ -3990,7 +4716,7 @@ begin
   for v_entry_id in
     select e.id from (
       select w.id, row_number() over (
-        partition by w.offering_id, w.starts_at, w.ends_at
+        partition by w.offering_id, w.starts_at, w.ends_at, w.day
         order by (w.status = 'offered') desc, w.priority, w.joined_at, w.id) as place
       from app_public.waitlist_entries w
       where w.customer_id = any (customer_ids) and w.ended_at is null
@@ -4069,7 +4795,9 @@ AS $function$
   ) || case when is_current then jsonb_build_object(
     'status', e.status, 'partySize', e.party_size, 'offerExpiresAt', e.offer_expires_at,
     -- A hold is sold at the price it was offered at.
-    'price', coalesce(h.price, f.price), 'currency', coalesce(h.currency, g.currency),
+    'price', case when h.id is not null or not e.for_places then coalesce(h.price, f.price)
+      else e.places * app_private.price_of_person(e.slot_id) end,
+    'currency', coalesce(h.currency, g.currency), 'day', case when e.slot_id is null then e.day end,
     'isHeld', e.status = 'offered', 'needsApproval', p.requires_approval, 'address', f.address,
     'supportContact', f.support_contact
   ) else '{}' end
@@ -4389,6 +5117,24 @@ end
 $function$;
 comment on function app_private.lock_room(uuid[]) is 'Locks the room of these offerings and of all that share resources with them, in one order, and settles the holds on it that are overdue. Errors: RSBSY.';
 
+CREATE OR REPLACE FUNCTION app_private.lock_slot(slot_id uuid)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_slot app_public.slots;
+begin
+  select * into v_slot from app_public.slots s where s.id = lock_slot.slot_id;
+  if v_slot.id is null then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  perform app_private.lock_room(array[v_slot.offering_id]);
+  select * into v_slot from app_public.slots s where s.id = lock_slot.slot_id for no key update;
+  return v_slot;
+end
+$function$;
+comment on function app_private.lock_slot(uuid) is 'Locks the room of a slot and then the slot. Errors: RSNTF.';
+
 CREATE OR REPLACE FUNCTION app_private.locked_until(attempts app_private.sign_in_attempts)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -4452,6 +5198,7 @@ begin
       -- A message to a user about a booking is one to a manager, who may have to call.
       || case when v_note.user_id is not null then app_private.customer_contact(v_booking.customer_id) else '{}' end end,
     'entry', case when v_entry.id is not null then app_private.entry_as_json(v_entry) end,
+    'slot', app_private.slot_as_json((v_note.data ->> 'slotId')::uuid),
     'bookings', case when v_note.kind = 'links_again' then app_private.live_bookings_with_links(delivery, v_note) end,
     'entries', case when v_note.kind = 'links_again' then app_private.live_entries_with_links(delivery, v_note) end,
     'tokens', app_private.issue_links(delivery, v_note, v_kind.actions, v_booking, v_entry)));
@@ -4466,7 +5213,7 @@ AS $function$ select * from app_private.set_admin(email, true) $function$;
 grant execute on function app_private.make_admin(text) to reslot_admin;
 comment on function app_private.make_admin(text) is 'For psql: makes the account with this address an operator of the platform. Errors: RSNTF no verified account.';
 
-CREATE OR REPLACE FUNCTION app_private.make_offer(entry app_public.waitlist_entries, resource_ids uuid[], freed tstzrange)
+CREATE OR REPLACE FUNCTION app_private.make_offer(entry app_public.waitlist_entries, fitting_customers integer, freed tstzrange)
  RETURNS void
  LANGUAGE plpgsql
 AS $function$
@@ -4480,19 +5227,73 @@ begin
     raise exception 'the customer has no address to send the offer to';
   end if;
   v_hold := app_private.insert_booking(
-    entry.offering_id, entry.customer_id, v_policy, tstzrange(entry.starts_at, entry.ends_at), entry.party_size,
-    null, null, v_now, row('held', null, null, null, null)::app_private.booking_terms, entry.last_call_at);
+    entry.offering_id, entry.customer_id, v_policy, tstzrange(entry.starts_at, entry.ends_at),
+    app_private.party_of(entry), null, null, v_now, row('held', null, null, null, null)::app_private.booking_terms,
+    entry.last_call_at, entry.slot_id);
   update app_public.waitlist_entries e
   set status = 'offered', hold_id = v_hold.id, offered_at = v_now, offered_from = freed, offer_expires_at = null,
       claim_window = app_private.planned_window(
-        v_policy, app_private.elapsed(v_now, entry.last_call_at),
-        app_private.fitting_customers(resource_ids, freed))
+        v_policy, app_private.elapsed(v_now, entry.last_call_at), fitting_customers)
   where e.id = entry.id;
   perform app_private.notify_customer(entry.customer_id, 'slot_available', v_hold.id, entry.id,
     jsonb_build_object('holdId', v_hold.id));
 end
 $function$;
-comment on function app_private.make_offer(app_public.waitlist_entries,uuid[],tstzrange) is 'Holds the room of an entry for its customer and writes the notification that says so.';
+comment on function app_private.make_offer(app_public.waitlist_entries,integer,tstzrange) is 'Holds the room of an entry for its customer and writes the notification that says so.';
+
+CREATE OR REPLACE FUNCTION app_private.make_slot(schedule app_public.schedules, policy app_public.policy_versions, zone text, local_starts_at timestamp without time zone, now_at timestamp with time zone)
+ RETURNS app_public.planned_slot
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_planned app_public.planned_slot := app_private.plan_slot(schedule, policy, zone, local_starts_at, now_at);
+  v_during tstzrange;
+  v_slot app_public.slots;
+begin
+  if v_planned.outcome = 'changed' then
+    update app_public.slots s set capacity = schedule.capacity, min_size = schedule.min_size where s.id = v_planned.slot_id;
+  elsif v_planned.outcome = 'made' then
+    v_during := tstzrange(app_private.wall_time_if_any(local_starts_at, zone),
+      app_private.wall_time_if_any(local_starts_at, zone) + schedule.duration);
+    insert into app_public.slots (
+      organization_id, offering_id, schedule_id, policy_version_id, day, starts_at, ends_at, room, capacity, min_size)
+    values (schedule.organization_id, schedule.offering_id, schedule.id, policy.id, local_starts_at::date, lower(v_during),
+      upper(v_during), app_private.with_buffers(v_during, policy), schedule.capacity, schedule.min_size)
+    returning * into v_slot;
+    perform app_private.take_room_for_slot(v_slot);
+    v_planned.slot_id := v_slot.id;
+  end if;
+  -- Somebody may wait for any slot of this day.
+  perform app_private.hand_on_places(v_planned.slot_id) where v_planned.outcome in ('made', 'changed');
+  return v_planned;
+end
+$function$;
+comment on function app_private.make_slot(app_public.schedules,app_public.policy_versions,text,timestamp without time zone,timestamp with time zone) is 'Makes one slot of a schedule, if there is none and can be one. The room is locked.';
+
+CREATE OR REPLACE FUNCTION app_private.make_slots(schedule_id uuid, local_starts timestamp without time zone[])
+ RETURNS SETOF app_public.planned_slot
+ LANGUAGE plpgsql
+ ROWS 100
+AS $function$
+declare
+  v_schedule app_public.schedules;
+  v_policy app_public.policy_versions;
+  v_zone text;
+  v_start timestamp;
+  v_now timestamptz;
+begin
+  perform app_private.lock_room(array[h.offering_id]) from app_public.schedules h where h.id = make_slots.schedule_id;
+  v_now := app_private.clock();
+  -- Changed meanwhile, it counts as it is now; who changes it later makes the slots again.
+  select * into v_schedule from app_public.schedules h where h.id = make_slots.schedule_id for share;
+  v_policy := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
+  v_zone := app_private.zone_of(v_schedule.offering_id);
+  foreach v_start in array local_starts loop
+    return next app_private.make_slot(v_schedule, v_policy, v_zone, v_start, v_now);
+  end loop;
+end
+$function$;
+comment on function app_private.make_slots(uuid,timestamp without time zone[]) is 'Makes the slots of a schedule at these local times. Errors: RSNTF.';
 
 CREATE OR REPLACE FUNCTION app_private.managed_offering_ids()
  RETURNS SETOF uuid
@@ -4525,6 +5326,28 @@ grant execute on function app_private.managed_organization_ids() to reslot_admin
 grant execute on function app_private.managed_organization_ids() to reslot_anonymous;
 grant execute on function app_private.managed_organization_ids() to reslot_user;
 comment on function app_private.managed_organization_ids() is 'The organisations the caller manages all of.';
+
+CREATE OR REPLACE FUNCTION app_private.managed_schedule(schedule_id uuid, since date, until date)
+ RETURNS app_public.schedules
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_schedule app_public.schedules;
+begin
+  select * into v_schedule from app_public.schedules h where h.id = managed_schedule.schedule_id;
+  if v_schedule.id is null or not app_private.is_manager_of(v_schedule.offering_id) then
+    perform app_private.fail('RSNTF', 'There is no such schedule.');
+  elsif since is null or until is null or since > until
+     or since not between date '1900-01-01' and date '9000-01-01' or until - 731 > since then
+    perform app_private.fail('RSARG', 'Name two dates, the first not after the last, and at most two years apart.');
+  elsif v_schedule.recurrence = 'custom' then
+    perform app_private.fail('RSARG', 'The slots of a custom rule are made by the nightly job.');
+  end if;
+  return v_schedule;
+end
+$function$;
+comment on function app_private.managed_schedule(uuid,date,date) is 'A schedule of which the caller makes slots. Errors: RSNTF, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.mark_delivery_failed(delivery_id uuid, attempt integer, error text, permanent boolean)
  RETURNS boolean
@@ -4743,6 +5566,27 @@ AS $function$
 $function$;
 comment on function app_private.nearest_free(uuid,tstzrange,app_public.policy_versions,timestamp with time zone) is 'The three free ranges of the same length nearest to the one wanted, within three days of it.';
 
+CREATE OR REPLACE FUNCTION app_private.nearest_slots(slot app_public.slots, places integer, policy app_public.policy_versions, now_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(jsonb_agg(jsonb_build_object('slotId', n.id, 'startsAt', n.starts_at, 'endsAt', n.ends_at,
+    'placesLeft', n.capacity - n.taken) order by n.distance, n.starts_at, n.id), '[]')
+  from (
+    select s.*, abs(extract(epoch from s.starts_at - slot.starts_at)) as distance
+    from app_public.slots s
+    where s.offering_id = slot.offering_id and s.id <> slot.id
+      and s.starts_at between greatest(slot.starts_at - interval '720 hours', now_at + policy.booking_cutoff)
+        and least(slot.starts_at + interval '720 hours', now_at + make_interval(hours => 24 * policy.max_days_ahead))
+      and s.starts_at > now_at
+      and nearest_slots.places <= s.capacity - s.taken and app_private.is_on_sale(s)
+    order by distance, s.starts_at, s.id
+    limit 3
+  ) n
+$function$;
+comment on function app_private.nearest_slots(app_public.slots,integer,app_public.policy_versions,timestamp with time zone) is 'The three slots nearest in time with room for a party, within thirty days.';
+
 CREATE OR REPLACE FUNCTION app_private.new_reference(organization_id uuid, at timestamp with time zone)
  RETURNS text
  LANGUAGE plpgsql
@@ -4800,6 +5644,30 @@ AS $function$
 $function$;
 comment on function app_private.next_deliveries(integer) is 'Locks up to so many deliveries that can be tried now and that nobody else is looking at.';
 
+CREATE OR REPLACE FUNCTION app_private.next_for_places(slot_id uuid, passing_over uuid, only_customer uuid)
+ RETURNS app_public.waitlist_entries
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select e.*
+  from app_public.slots s
+  cross join lateral app_private.waiting_for(s) e
+  where s.id = next_for_places.slot_id and e.passed_at is null
+    and e.places <= s.capacity - s.taken
+    and app_private.last_call_of(s, e) > (select app_private.clock())
+    and e.customer_id is distinct from passing_over
+    and e.customer_id = coalesce(only_customer, e.customer_id)
+    and not exists (
+      select from app_public.waitlist_entries other
+      join app_public.offering_resources theirs on theirs.offering_id = other.offering_id
+      join app_public.offering_resources own on own.resource_id = theirs.resource_id
+      where other.customer_id = e.customer_id and other.hold_id is not null and own.offering_id = e.offering_id)
+    and app_private.is_on_sale(s)
+  order by e.priority, e.joined_at, e.id
+  limit 1
+$function$;
+comment on function app_private.next_for_places(uuid,uuid,uuid) is 'The first waiting entry, by priority and time of joining, whose party fits into a slot now.';
+
 CREATE OR REPLACE FUNCTION app_private.next_in_line(resource_ids uuid[], during tstzrange, passing_over uuid, only_customer uuid)
  RETURNS app_public.waitlist_entries
  LANGUAGE sql
@@ -4810,7 +5678,7 @@ AS $function$
   from (
     select e as entry
     from app_public.waitlist_entries e
-    where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null
+    where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null and not e.for_places
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
       and e.room && during
@@ -4873,6 +5741,18 @@ $function$;
 grant execute on function app_private.note_deadline_failure(uuid,text) to reslot_worker;
 comment on function app_private.note_deadline_failure(uuid,text) is 'Leaves a trace of a failed job where admins look (job_health).';
 
+CREATE OR REPLACE FUNCTION app_private.note_freed_places(slot_id uuid)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into app_private.freeings (organization_id, resource_ids, during, slot_id)
+  select s.organization_id, '{}', tstzrange(s.starts_at, s.ends_at), s.id
+  from app_public.slots s
+  where s.id = note_freed_places.slot_id and app_private.is_on_sale(s)
+    and exists (select from app_private.waiting_for(s) e where app_private.is_last_call(s, e))
+$function$;
+comment on function app_private.note_freed_places(uuid) is 'Notes places freed inside the last call of somebody still waiting; a job tells them, outside the lock.';
+
 CREATE OR REPLACE FUNCTION app_private.note_freeing(resource_ids uuid[], during tstzrange)
  RETURNS void
  LANGUAGE sql
@@ -4883,7 +5763,7 @@ AS $function$
   where r.id = resource_ids[1]
     and exists (
       select from app_public.waitlist_entries e
-      where e.status = 'waiting' and e.stuck_at is null and e.room && note_freeing.during
+      where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room && note_freeing.during
         and e.last_call_at <= (select app_private.clock()) and e.starts_at > (select app_private.clock())
         and e.offering_id in (
           select x.offering_id from app_public.offering_resources x
@@ -5010,7 +5890,8 @@ declare
 begin
   for v_other in
     select o.* from app_public.waitlist_entries o
-    where o.customer_id = entry.customer_id and o.status = 'waiting' and o.id <> entry.id
+    -- Who waits for a day may be offered another slot of it, when one fell through.
+    where o.customer_id = entry.customer_id and o.status = 'waiting' and (o.id <> entry.id or o.day is not null)
       and o.stuck_at is null and o.passed_at is null
       and o.offering_id in (
         select theirs.offering_id from app_public.offering_resources own
@@ -5018,12 +5899,59 @@ begin
         where own.offering_id = entry.offering_id)
     order by o.priority, o.joined_at, o.id
   loop
-    perform app_private.hand_on(app_private.resources_of(v_other.offering_id), v_other.room, null, v_other.customer_id)
-    where app_private.is_free(v_other.offering_id, v_other.room);
+    perform app_private.hand_on_to(v_other, v_other.customer_id) where app_private.has_room(v_other);
   end loop;
 end
 $function$;
 comment on function app_private.offer_kept_back(app_public.waitlist_entries) is 'After an offer has ended: offers its customer the free room that was kept from them while it lived.';
+
+CREATE OR REPLACE FUNCTION app_private.offer_or_set_aside(entry app_public.waitlist_entries, fitting_customers integer, freed tstzrange)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_reason text;
+  v_code text;
+begin
+  perform app_private.make_offer(entry, fitting_customers, freed);
+exception
+  when lock_not_available or deadlock_detected or serialization_failure or insufficient_resources
+    or system_error then
+    -- None of these is the fault of the entry.
+    raise;
+  when others then
+    -- One bad entry must not cancel somebody else's cancellation.
+    get stacked diagnostics v_reason = message_text, v_code = returned_sqlstate;
+    -- The entry's own customer reads the reason: what PostgreSQL says is for the server's log alone.
+    if v_code !~ '^(P0001|RS...)$' then
+      raise warning 'an offer could not be made: %', v_reason;
+      v_reason := format('The offer could not be made (%s).', v_code);
+    end if;
+    perform app_private.set_aside(entry.id, v_reason);
+end
+$function$;
+comment on function app_private.offer_or_set_aside(app_public.waitlist_entries,integer,tstzrange) is 'Makes an offer, or marks an entry to which it cannot be made.';
+
+CREATE OR REPLACE FUNCTION app_private.offer_places(entry app_public.waitlist_entries, slot app_public.slots)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_entry app_public.waitlist_entries;
+begin
+  update app_public.waitlist_entries e
+  set slot_id = slot.id, starts_at = slot.starts_at, ends_at = slot.ends_at,
+      room = tstzrange(slot.starts_at, slot.ends_at), last_call_at = app_private.last_call_of(slot, e)
+  where e.id = entry.id and e.day is not null
+  returning * into v_entry;
+  perform app_private.offer_or_set_aside(
+    case when found then v_entry else entry end, app_private.fitting_customers_of(slot.id),
+    tstzrange(slot.starts_at, slot.ends_at));
+  select * into v_entry from app_public.waitlist_entries e where e.id = entry.id;
+  perform app_private.wait_for_the_day_again(v_entry) where v_entry.status = 'waiting' and v_entry.day is not null;
+end
+$function$;
+comment on function app_private.offer_places(app_public.waitlist_entries,app_public.slots) is 'Offers places of a slot; who waits for a day is now about this slot of it.';
 
 CREATE OR REPLACE FUNCTION app_private.offerings_hit(blackout app_public.blackouts)
  RETURNS SETOF uuid
@@ -5198,7 +6126,7 @@ AS $function$
          k.urgent,
          case k.current_while
            when 'always' then null
-           when 'entry_waiting' then e.starts_at
+           when 'entry_waiting' then app_private.waits_until(e)
            -- From the last call on nothing is held any more, and no mail should say so.
            when 'offer_live' then e.last_call_at
            else b.starts_at end,
@@ -5248,18 +6176,57 @@ grant execute on function app_private.owned_organization_ids() to reslot_admin;
 grant execute on function app_private.owned_organization_ids() to reslot_user;
 comment on function app_private.owned_organization_ids() is 'The organisations the caller owns.';
 
+CREATE OR REPLACE FUNCTION app_private.party_of(entry app_public.waitlist_entries)
+ RETURNS app_private.party
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ROW((entry).party_size, (entry).adults, (entry).children, (entry).infants, (entry).places)::app_private.party;
+comment on function app_private.party_of(app_public.waitlist_entries) is 'The party of an entry.';
+
 CREATE OR REPLACE FUNCTION app_private.pass_over(resource_ids uuid[], during tstzrange, customer_id uuid)
  RETURNS void
  LANGUAGE sql
 AS $function$
   update app_public.waitlist_entries e
   set passed_at = case when e.customer_id = pass_over.customer_id then app_private.clock() end
-  where e.status = 'waiting' and e.room && during
+  where e.status = 'waiting' and not e.for_places and e.room && during
     and (e.passed_at is not null or e.customer_id = pass_over.customer_id)
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
 $function$;
 comment on function app_private.pass_over(uuid[],tstzrange,uuid) is 'Marks the other entries of a customer who has just let go of this room, and unmarks everybody else''s.';
+
+CREATE OR REPLACE FUNCTION app_private.place_entry(entry app_public.waitlist_entries, policy app_public.policy_versions, during tstzrange, party app_private.party, now_at timestamp with time zone)
+ RETURNS app_public.waitlist_entries
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_entry app_public.waitlist_entries := entry;
+  v_during tstzrange := during;
+  v_party app_private.party := app_private.without_ages(party);
+begin
+  if entry.for_places then
+    v_party := app_private.places_for(party, policy);
+    v_during := app_private.places_waited_for(entry, policy, v_party, now_at);
+    v_entry.room := v_during;
+  else
+    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
+    v_entry.room := app_private.with_buffers(v_during, policy);
+  end if;
+  v_entry.starts_at := lower(v_during);
+  v_entry.ends_at := upper(v_during);
+  -- Of a day each slot has its own; this one is only the last there could be.
+  v_entry.last_call_at := case when entry.day is null then lower(v_during) else upper(v_during) end - policy.last_call;
+  v_entry.party_size := v_party.size;
+  v_entry.adults := v_party.adults;
+  v_entry.children := v_party.children;
+  v_entry.infants := v_party.infants;
+  v_entry.places := v_party.places;
+  return v_entry;
+end
+$function$;
+comment on function app_private.place_entry(app_public.waitlist_entries,app_public.policy_versions,tstzrange,app_private.party,timestamp with time zone) is 'When and for how many an entry waits, if one may wait for that at all. Errors: RSNTF, RSTIM, RSBLK, RSLIM.';
 
 CREATE OR REPLACE FUNCTION app_private.place_in_queue(entry app_public.waitlist_entries)
  RETURNS integer
@@ -5271,6 +6238,73 @@ AS $function$
     and (e.priority, e.joined_at, e.id) < (entry.priority, entry.joined_at, entry.id)
 $function$;
 comment on function app_private.place_in_queue(app_public.waitlist_entries) is 'How many overlapping live entries of the same offering come before this one, plus one.';
+
+CREATE OR REPLACE FUNCTION app_private.places_for(party app_private.party, policy app_public.policy_versions)
+ RETURNS app_private.party
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN ((party).adults IS NULL) THEN ROW((party).size, (party).size, 0, 0, (party).size)::app_private.party ELSE ROW((party).size, (party).adults, (party).children, (party).infants, ((party).size - CASE WHEN (policy).infants_take_places THEN 0 ELSE (party).infants END))::app_private.party END;
+comment on function app_private.places_for(app_private.party,app_public.policy_versions) is 'A party as it books places: a number alone is of adults; infants take places unless the policy says not.';
+
+CREATE OR REPLACE FUNCTION app_private.places_waited_for(entry app_public.waitlist_entries, policy app_public.policy_versions, party app_private.party, now_at timestamp with time zone)
+ RETURNS tstzrange
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_slot app_public.slots;
+begin
+  if entry.slot_id is not null then
+    v_slot := app_private.find_slot(entry.slot_id, entry.offering_id);
+  else
+    -- Any slot that could ever do; if there is none, the largest one says why.
+    select s.* into v_slot from app_private.slots_of(entry) s
+    order by s.starts_at > now_at desc, app_private.is_on_sale(s) desc, s.capacity desc, s.starts_at limit 1;
+    if v_slot.id is null then
+      perform app_private.fail('RSTIM', 'There is nothing on this day.');
+    end if;
+  end if;
+  perform app_private.check_slot(v_slot, policy, party, now_at, false);
+  if party.size > policy.max_party or party.places > v_slot.capacity then
+    perform app_private.fail('RSLIM', format('A party has at most %s people here.', least(policy.max_party, v_slot.capacity)),
+      jsonb_build_object('maxParty', least(policy.max_party, v_slot.capacity)));
+  end if;
+  return case when entry.slot_id is null then app_private.day_of(entry.offering_id, entry.day)
+    else tstzrange(v_slot.starts_at, v_slot.ends_at) end;
+end
+$function$;
+comment on function app_private.places_waited_for(app_public.waitlist_entries,app_public.policy_versions,app_private.party,timestamp with time zone) is 'The range of a slot, or of a local day, that a party may wait for. Errors: RSNTF, RSTIM, RSBLK, RSLIM.';
+
+CREATE OR REPLACE FUNCTION app_private.plan_slot(schedule app_public.schedules, policy app_public.policy_versions, zone text, local_starts_at timestamp without time zone, now_at timestamp with time zone)
+ RETURNS app_public.planned_slot
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_starts_at timestamptz := app_private.wall_time_if_any(local_starts_at, zone);
+  v_slot app_public.slots;
+begin
+  -- A start that the clocks skip is reported rather than moved: nobody meant the hour after.
+  if v_starts_at is null then
+    return row(local_starts_at, 'gap', null)::app_public.planned_slot;
+  end if;
+  select * into v_slot from app_public.slots s where s.schedule_id = schedule.id and s.starts_at = v_starts_at;
+  return row(local_starts_at, case
+    when v_slot.id is not null then case
+      when (v_slot.capacity, v_slot.min_size) <> (schedule.capacity, schedule.min_size)
+        and v_slot.ended_at is null and v_slot.starts_at > now_at and v_slot.altered_at is null
+        and not exists (select from app_public.bookings b where b.slot_id = v_slot.id and b.ended_at is null)
+        then 'changed'
+      else 'exists' end
+    when v_starts_at <= now_at then 'over'
+    when exists (select from app_private.blackouts_over(schedule.offering_id, v_starts_at, v_starts_at + schedule.duration))
+      then 'blacked_out'
+    when not app_private.is_free(schedule.offering_id,
+        app_private.with_buffers(tstzrange(v_starts_at, v_starts_at + schedule.duration), policy)) then 'taken'
+    else 'made' end, v_slot.id)::app_public.planned_slot;
+end
+$function$;
+comment on function app_private.plan_slot(app_public.schedules,app_public.policy_versions,text,timestamp without time zone,timestamp with time zone) is 'What becomes of one local start of a schedule.';
 
 CREATE OR REPLACE FUNCTION app_private.plan_sweeps(blackout_id uuid)
  RETURNS void
@@ -5346,12 +6380,26 @@ begin
   new.min_duration := app_private.in_seconds(new.min_duration);
   new.max_duration := app_private.in_seconds(new.max_duration);
   new.booking_cutoff := app_private.in_seconds(new.booking_cutoff);
+  new.minimum_cutoff := app_private.in_seconds(new.minimum_cutoff);
   new.mail_give_up_after := app_private.in_seconds(new.mail_give_up_after);
   new.reminder_leads := array(select app_private.in_seconds(l) from unnest(new.reminder_leads) with ordinality u (l, n) order by n);
   return new;
 end
 $function$;
 comment on function app_private.policy_versions_normalise() is 'Turns days in durations into hours.';
+
+CREATE OR REPLACE FUNCTION app_private.price_of_person(slot_id uuid)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(s.price, h.price, f.price)
+  from app_public.slots s
+  join app_public.schedules h on h.id = s.schedule_id
+  join app_public.offerings f on f.id = s.offering_id
+  where s.id = price_of_person.slot_id
+$function$;
+comment on function app_private.price_of_person(uuid) is 'What an adult pays for a slot: the price of the slot, else of its schedule, else of the offering.';
 
 CREATE OR REPLACE FUNCTION app_private.prove_address(user_id uuid)
  RETURNS void
@@ -5564,6 +6612,28 @@ end
 $function$;
 comment on function app_private.recover_lost_work() is 'Gives back what dead workers or a lost queue left behind: expired leases, marked deadlines without a job.';
 
+CREATE OR REPLACE FUNCTION app_private.recurrence_dates(schedule app_public.schedules, since date, until date)
+ RETURNS SETOF date
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select d.day::date
+  -- Timestamps without zone, as in hours_of: a series of dates would be one of midnights of the session's zone.
+  from generate_series(
+    greatest(since, schedule.valid_from)::timestamp, least(until, schedule.valid_until)::timestamp, interval '1 day') d (day)
+  where case schedule.recurrence
+    when 'none' then d.day = schedule.valid_from
+    when 'daily' then true
+    when 'weekly' then extract(isodow from d.day)::smallint = any (schedule.weekdays)
+    -- Weeks begin on Monday, and are counted from the one of the first date.
+    when 'every_two_weeks' then extract(isodow from d.day)::smallint = any (schedule.weekdays)
+      and (date_trunc('week', d.day)::date - date_trunc('week', schedule.valid_from::timestamp)::date) % 14 = 0
+    -- Months without this date have none.
+    when 'monthly' then extract(day from d.day) = extract(day from schedule.valid_from)
+    else false end
+$function$;
+comment on function app_private.recurrence_dates(app_public.schedules,date,date) is 'The local dates of a schedule between two dates; none of a custom one.';
+
 CREATE OR REPLACE FUNCTION app_private.refuse_blackout(blackout app_public.blackouts)
  RETURNS void
  LANGUAGE plpgsql
@@ -5600,6 +6670,25 @@ begin
 end
 $function$;
 comment on function app_private.refuse_if_blacked_out(uuid,timestamp with time zone,timestamp with time zone) is 'Refuses a range that a blackout touches, with its reason. Errors: RSBLK.';
+
+CREATE OR REPLACE FUNCTION app_private.refuse_if_full(slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamp with time zone, customer_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if party.places <= slot.capacity - slot.taken then
+    return;
+  end if;
+  perform app_private.fail('RSFUL', 'This slot has not enough places left. You can choose another one, or wait for it.',
+    jsonb_build_object(
+      'placesLeft', slot.capacity - slot.taken,
+      'alternatives', app_private.nearest_slots(slot, party.places, policy, now_at),
+      'mayWait', policy.waitlist_enabled and party.places <= slot.capacity
+        and not app_private.has_booking_there(customer_id, slot.offering_id, tstzrange(slot.starts_at, slot.ends_at))));
+end
+$function$;
+comment on function app_private.refuse_if_full(app_public.slots,app_public.policy_versions,app_private.party,timestamp with time zone,uuid) is 'Refuses a party for which a slot has too few places; with the nearest slots that fit, and whether one may wait. Errors: RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_private.refuse_if_needed(user_id uuid)
  RETURNS void
@@ -5802,6 +6891,22 @@ end
 $function$;
 comment on function app_private.requested_range(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone) is 'The range a client asked for. Errors: RSARG missing or given twice, RSTIM infinite or absurd, inverted, or skipped by daylight saving.';
 
+CREATE OR REPLACE FUNCTION app_private.requested_room(offering_id uuid, slot_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, local_starts_at timestamp without time zone, local_ends_at timestamp without time zone)
+ RETURNS tstzrange
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if slot_id is null then
+    return app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  elsif num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    perform app_private.fail('RSARG', 'A slot has its own start and end: leave them out.');
+  end if;
+  return null;
+end
+$function$;
+comment on function app_private.requested_room(uuid,uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone) is 'The range a client asked for; none with a slot. Errors: RSARG, RSTIM.';
+
 CREATE OR REPLACE FUNCTION app_private.require_admin()
  RETURNS void
  LANGUAGE plpgsql
@@ -5981,6 +7086,8 @@ begin
     when 'lapse' then perform app_private.lapse(subject_id);
     when 'last_call' then perform app_private.tell_last_call(subject_id);
     when 'sweep_blackout' then perform app_private.sweep_blackout(subject_id);
+    when 'check_minimum' then perform app_private.check_minimum(subject_id);
+    when 'end_slot' then perform app_private.end_slot(subject_id);
   end case;
   -- What the action left as it was is queued again rather than forgotten.
   update app_private.deadlines d set queued_at = null
@@ -5990,6 +7097,41 @@ end
 $function$;
 grant execute on function app_private.run_deadline(uuid) to reslot_worker;
 comment on function app_private.run_deadline(uuid) is 'Does what is due to a subject, if it still is. Out comes the action, or `gone`, or `early`. Harmless when late, doubled or retried.';
+
+CREATE OR REPLACE FUNCTION app_private.schedules_check_offering()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  if (select f.allocation from app_public.offerings f where f.id = new.offering_id) <> 'capacity' then
+    perform app_private.fail('RSARG', 'Only what is booked by the place has schedules.');
+  end if;
+  -- No day of a duration depends on the calendar.
+  new.duration := app_private.in_seconds(new.duration);
+  return new;
+end
+$function$;
+comment on function app_private.schedules_check_offering() is 'Only offerings with places have schedules; days of their durations become hours. Errors: RSARG.';
+
+CREATE OR REPLACE FUNCTION app_private.schedules_to_fill()
+ RETURNS TABLE(schedule_id uuid, rrule text, local_start time without time zone, valid_from date, first_day date, last_day date)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select h.id, h.rrule, h.local_start, h.valid_from, greatest(t.day, h.valid_from),
+    least(t.day + (app_private.policy_of(f)).advance_days, h.valid_until)
+  from app_public.schedules h
+  join app_public.offerings f on f.id = h.offering_id and f.archived_at is null
+  join app_public.organizations g on g.id = h.organization_id and g.archived_at is null
+  cross join lateral (select (app_private.clock() at time zone app_private.zone_of(f.id))::date) t (day)
+  where h.active and coalesce(h.valid_until >= t.day, true)
+  order by h.id
+$function$;
+grant execute on function app_private.schedules_to_fill() to reslot_worker;
+comment on function app_private.schedules_to_fill() is 'The schedules of which slots are made every night, and between which local dates.';
 
 CREATE OR REPLACE FUNCTION app_private.scrub_customers(customer_ids uuid[])
  RETURNS void
@@ -6270,6 +7412,67 @@ end
 $function$;
 comment on function app_private.signed_in_user_id() is 'The user who is signed in, their address proven or not. Errors: RSAUT.';
 
+CREATE OR REPLACE FUNCTION app_private.slot_as_json(slot_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object(
+    'id', s.id, 'offeringId', f.id, 'offeringName', f.name, 'timeZone', app_private.zone_of(f.id),
+    'startsAt', s.starts_at, 'endsAt', s.ends_at)
+  from app_public.slots s join app_public.offerings f on f.id = s.offering_id
+  where s.id = slot_as_json.slot_id
+$function$;
+comment on function app_private.slot_as_json(uuid) is 'A slot as mails show it.';
+
+CREATE OR REPLACE FUNCTION app_private.slot_deadline(slot app_public.slots, policy app_public.policy_versions)
+ RETURNS app_private.next_deadline
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN ((slot).ended_at IS NOT NULL) THEN NULL::app_private.next_deadline WHEN (((slot).min_size > 0) AND ((slot).minimum_checked_at IS NULL)) THEN ROW('check_minimum'::app_private.deadline_action, ((slot).starts_at - (policy).minimum_cutoff))::app_private.next_deadline ELSE ROW('end_slot'::app_private.deadline_action, upper((slot).room))::app_private.next_deadline END;
+comment on function app_private.slot_deadline(app_public.slots,app_public.policy_versions) is 'The next thing time will do to a slot; null if nothing.';
+
+CREATE OR REPLACE FUNCTION app_private.slot_to_claim(entry app_public.waitlist_entries, now_at timestamp with time zone)
+ RETURNS app_public.slots
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select s.* from app_public.slots s
+  where s.offering_id = entry.offering_id and (s.id = entry.slot_id or s.day = entry.day and s.ended_at is null)
+  -- Of a day the first that has room for the party; else the first that is to come, which says why not.
+  order by app_private.is_last_call(s, entry) and app_private.is_on_sale(s) desc, s.starts_at > now_at desc,
+    s.starts_at, s.id
+  limit 1
+$function$;
+comment on function app_private.slot_to_claim(app_public.waitlist_entries,timestamp with time zone) is 'The slot somebody gets who claims inside the last call.';
+
+CREATE OR REPLACE FUNCTION app_private.slots_of(entry app_public.waitlist_entries)
+ RETURNS SETOF app_public.slots
+ LANGUAGE sql
+ STABLE ROWS 3
+AS $function$
+  select s.* from app_public.slots s
+  where s.offering_id = entry.offering_id and s.ended_at is null and (s.id = entry.slot_id or s.day = entry.day)
+  order by s.starts_at, s.id
+$function$;
+comment on function app_private.slots_of(app_public.waitlist_entries) is 'The slots that would do for somebody who waits.';
+
+CREATE OR REPLACE FUNCTION app_private.slots_set_deadline()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_policy app_public.policy_versions;
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = new.policy_version_id;
+  perform app_private.set_deadline('slot', new.id, new.organization_id, app_private.slot_deadline(new, v_policy));
+  return null;
+end
+$function$;
+comment on function app_private.slots_set_deadline() is 'Keeps the deadline of a slot what its row says.';
+
 CREATE OR REPLACE FUNCTION app_private.start_booking(booking_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -6317,6 +7520,7 @@ begin
     perform app_private.hand_on(array(
       select distinct x.resource_id from app_public.offering_resources x
       where x.offering_id = any (v_offerings) order by 1), tstzrange(v_blackout.starts_at, v_blackout.ends_at));
+    perform app_private.hand_on_slots(v_offerings, tstzrange(v_blackout.starts_at, v_blackout.ends_at));
   else
     for v_booking in
       select b.* from app_private.bookings_hit(v_blackout) b
@@ -6358,15 +7562,37 @@ comment on function app_private.take_back_what_went() is 'Ends the live offers o
 
 CREATE OR REPLACE FUNCTION app_private.take_room(booking app_public.bookings)
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
 AS $function$
+begin
+  if booking.slot_id is not null then
+    insert into app_private.taken_places (booking_id, organization_id, slot_id, places)
+    values (booking.id, booking.organization_id, booking.slot_id, booking.places);
+    update app_public.slots s set taken = s.taken + booking.places where s.id = booking.slot_id;
+    return;
+  end if;
   insert into app_private.occupancies (organization_id, resource_id, booking_id, during)
   select booking.organization_id, x.resource_id, booking.id, booking.room
   from app_public.offering_resources x
+  join app_public.resources r on r.id = x.resource_id and not r.shared
   where x.offering_id = booking.offering_id
+  order by x.resource_id;
+end
+$function$;
+comment on function app_private.take_room(app_public.bookings) is 'Occupies the resources of a booking, or takes its places of a slot. The caller holds the lock and has checked that they are free; if not, a constraint refuses.';
+
+CREATE OR REPLACE FUNCTION app_private.take_room_for_slot(slot app_public.slots)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into app_private.occupancies (organization_id, resource_id, slot_id, during)
+  select slot.organization_id, x.resource_id, slot.id, slot.room
+  from app_public.offering_resources x
+  join app_public.resources r on r.id = x.resource_id and not r.shared
+  where x.offering_id = slot.offering_id
   order by x.resource_id
 $function$;
-comment on function app_private.take_room(app_public.bookings) is 'Occupies the resources of a booking. The caller holds the lock and has checked that they are free; if not, the exclusion constraint refuses.';
+comment on function app_private.take_room_for_slot(app_public.slots) is 'Occupies the guide and the vehicle of a slot, as take_room does for bookings.';
 
 CREATE OR REPLACE FUNCTION app_private.tell_last_call(freeing_id uuid)
  RETURNS void
@@ -6383,12 +7609,15 @@ begin
   end if;
   perform app_private.notify_customer(e.customer_id, 'last_call', null, e.id, jsonb_build_object('freeingId', v_freeing.id))
   from app_public.waitlist_entries e
-  where e.status = 'waiting' and e.stuck_at is null and e.room && v_freeing.during
+  where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room && v_freeing.during
     and e.last_call_at <= v_now and e.starts_at > v_now
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = any (v_freeing.resource_ids))
     and app_private.is_free(e.offering_id, e.room)
     and app_private.is_open(e.offering_id, e.starts_at, e.ends_at);
+  perform app_private.notify_customer(e.customer_id, 'last_call', null, e.id, jsonb_build_object('freeingId', v_freeing.id))
+  from app_public.slots s cross join lateral app_private.waiting_for(s) e
+  where s.id = v_freeing.slot_id and app_private.is_last_call(s, e) and app_private.is_on_sale(s);
   update app_private.freeings f set told_at = v_now where f.id = v_freeing.id;
 end
 $function$;
@@ -6491,6 +7720,29 @@ $function$;
 grant execute on function app_private.verify_email(text) to reslot_app;
 comment on function app_private.verify_email(text) is 'Proves an address by the link in its mail, makes the password of that sign-up the account''s, and takes over the customers that carry the address. Errors: RSEXP.';
 
+CREATE OR REPLACE FUNCTION app_private.wait_for_the_day_again(entry app_public.waitlist_entries)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  update app_public.waitlist_entries e
+  set slot_id = null, starts_at = lower(d.during), ends_at = upper(d.during), room = d.during,
+      last_call_at = upper(d.during) - p.last_call
+  from app_private.day_of(entry.offering_id, entry.day) d (during), app_public.policy_versions p
+  where e.id = entry.id and p.id = e.policy_version_id
+$function$;
+comment on function app_private.wait_for_the_day_again(app_public.waitlist_entries) is 'An offer fell through: any slot of the day will do again.';
+
+CREATE OR REPLACE FUNCTION app_private.waiting_for(slot app_public.slots)
+ RETURNS SETOF app_public.waitlist_entries
+ LANGUAGE sql
+ STABLE ROWS 10
+AS $function$
+  select e.* from app_public.waitlist_entries e
+  where e.status = 'waiting' and e.stuck_at is null
+    and (e.slot_id = slot.id or e.offering_id = slot.offering_id and e.day = slot.day and e.ended_at is null)
+$function$;
+comment on function app_private.waiting_for(app_public.slots) is 'Who waits for a slot, or for its day.';
+
 CREATE OR REPLACE FUNCTION app_private.waitlist_entries_check_transition()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -6521,24 +7773,41 @@ end
 $function$;
 comment on function app_private.waitlist_entries_set_deadline() is 'Keeps the deadline of a waitlist entry what its row says.';
 
+CREATE OR REPLACE FUNCTION app_private.waits_until(entry app_public.waitlist_entries)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN (((entry).day IS NOT NULL) AND ((entry).slot_id IS NULL)) THEN (entry).ends_at ELSE (entry).starts_at END;
+comment on function app_private.waits_until(app_public.waitlist_entries) is 'When an entry has waited in vain: the start of what it waits for, or the end of the day.';
+
 CREATE OR REPLACE FUNCTION app_private.wall_time(local_time timestamp without time zone, zone text)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
  STABLE
 AS $function$
 declare
-  v_at timestamptz := local_time at time zone zone;
+  v_at timestamptz := app_private.wall_time_if_any(local_time, zone);
 begin
-  if v_at at time zone zone <> local_time then
+  if v_at is null then
     perform app_private.fail('RSTIM', format('%s does not exist in %s: the clocks go forward then.', local_time, zone));
   end if;
-  -- PostgreSQL takes the second of two; clocks go back by half an hour, one or two.
-  return min(c.at)
-  from (values (v_at), (v_at - interval '30 minutes'), (v_at - interval '1 hour'), (v_at - interval '2 hours')) c (at)
-  where c.at at time zone zone = local_time;
+  return v_at;
 end
 $function$;
 comment on function app_private.wall_time(timestamp without time zone,text) is 'The moment of a local time. A time that occurs twice is its first occurrence. Errors: RSTIM skipped by daylight saving.';
+
+CREATE OR REPLACE FUNCTION app_private.wall_time_if_any(local_time timestamp without time zone, zone text)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  -- PostgreSQL takes the second of two; clocks go back by half an hour, one or two. None is left of a time that is skipped.
+  select min(c.at)
+  from (select local_time at time zone zone) l (at),
+    lateral (values (l.at), (l.at - interval '30 minutes'), (l.at - interval '1 hour'), (l.at - interval '2 hours')) c (at)
+  where c.at at time zone zone = local_time
+$function$;
+comment on function app_private.wall_time_if_any(timestamp without time zone,text) is 'The moment of a local time; the first, if it occurs twice; null, if daylight saving skips it.';
 
 CREATE OR REPLACE FUNCTION app_private.with_buffers(during tstzrange, policy app_public.policy_versions)
  RETURNS tstzrange
@@ -6581,6 +7850,13 @@ begin
 end
 $function$;
 comment on function app_private.withdraw_offer(uuid,uuid,text) is 'An offer''s mail is finally undeliverable: the entry keeps its place but is set aside, and the room goes to the next.';
+
+CREATE OR REPLACE FUNCTION app_private.without_ages(party app_private.party)
+ RETURNS app_private.party
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ROW((party).size, NULL::integer, NULL::integer, NULL::integer, (party).size)::app_private.party;
+comment on function app_private.without_ages(app_private.party) is 'A party as a range of time is booked for it.';
 
 CREATE OR REPLACE FUNCTION app_private.zone_of(offering_id uuid)
  RETURNS text
@@ -6913,7 +8189,7 @@ grant execute on function app_public.create_blackout(uuid,timestamp with time zo
 grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) to reslot_user;
 comment on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
 
-CREATE OR REPLACE FUNCTION app_public.create_booking(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.create_booking(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -6926,13 +8202,14 @@ declare
   v_id uuid;
   v_booking app_public.bookings;
 begin
-  v_during := app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking', idempotency_key,
-    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, purpose));
+    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, purpose,
+      slot_id, adults, children, infants));
   if v_id is null then
     v_booking := app_private.book(
-      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during,
-      app_private.checked_party(party_size), app_private.checked_text(purpose, 500), v_user.id, false, true);
+      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id,
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), v_user.id, false, true);
     perform app_private.end_idempotent('create_booking', idempotency_key, v_booking.id);
     return v_booking;
   end if;
@@ -6940,11 +8217,11 @@ begin
   return v_booking;
 end
 $function$;
-grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text) to reslot_admin;
-grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text) to reslot_user;
-comment on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text) is 'Books free room for the signed-in user. Give start and end as moments (with an offset) or as local times of the offering. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit, RSFUL taken (details: alternatives, mayWait), RSARG bad or repeated argument.';
+grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer) to reslot_admin;
+grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer) to reslot_user;
+comment on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
 
-CREATE OR REPLACE FUNCTION app_public.create_booking_for(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, idempotency_key text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.create_booking_for(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -6962,14 +8239,14 @@ begin
     perform app_private.fail('RSARG', 'Without an e-mail address nobody can be asked to confirm: enter the booking as needing no confirmation.');
   end if;
   v_offering := app_private.find_offering(offering_id);
-  v_during := app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking_for', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), name, email,
-      phone, locale, party_size, purpose, needs_confirmation));
+      phone, locale, party_size, purpose, needs_confirmation, slot_id, adults, children, infants));
   if v_id is null then
     v_booking := app_private.book(
-      app_private.guest(v_offering.organization_id, name, email, phone, locale), offering_id, v_during,
-      app_private.checked_party(party_size), app_private.checked_text(purpose, 500), app_private.current_user_id(),
+      app_private.guest(v_offering.organization_id, name, email, phone, locale), offering_id, v_during, slot_id,
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), app_private.current_user_id(),
       true, coalesce(needs_confirmation, true));
     perform app_private.end_idempotent('create_booking_for', idempotency_key, v_booking.id);
     return v_booking;
@@ -6978,9 +8255,9 @@ begin
   return v_booking;
 end
 $function$;
-grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text) to reslot_admin;
-grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text) to reslot_user;
-comment on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
+grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer) to reslot_admin;
+grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer) to reslot_user;
+comment on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.deactivate_account(cancel_bookings boolean DEFAULT true)
  RETURNS app_public.users
@@ -7175,6 +8452,26 @@ grant execute on function app_public.failed_deliveries(uuid) to reslot_admin;
 grant execute on function app_public.failed_deliveries(uuid) to reslot_user;
 comment on function app_public.failed_deliveries(uuid) is 'For managers: mails that are dead, came back, or have failed at least once and are being retried; newest first.';
 
+CREATE OR REPLACE FUNCTION app_public.generate_slots(schedule_id uuid, "from" date, "to" date)
+ RETURNS SETOF app_public.planned_slot
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 100
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_schedule app_public.schedules := app_private.managed_schedule(schedule_id, "from", "to");
+begin
+  if not v_schedule.active then
+    perform app_private.fail('RSSTA', 'This schedule is not active.');
+  end if;
+  return query select * from app_private.make_slots(v_schedule.id, array(
+    select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, "from", "to") d (day) order by 1));
+end
+$function$;
+grant execute on function app_public.generate_slots(uuid,date,date) to reslot_admin;
+grant execute on function app_public.generate_slots(uuid,date,date) to reslot_user;
+comment on function app_public.generate_slots(uuid,date,date) is 'For managers: makes the slots of a schedule between two local dates at most two years apart, and says what became of each date. Local times stay local; a start that daylight saving skips is reported, not moved; blackouts, and times at which a guide or vehicle is elsewhere, are passed over; what somebody has booked is never changed. Again: the same. (Each night a job keeps the policy''s `advanceDays` filled.) Errors: RSNTF, RSARG, RSSTA not active.';
+
 CREATE OR REPLACE FUNCTION app_public.job_health()
  RETURNS SETOF app_public.health
  LANGUAGE plpgsql
@@ -7211,7 +8508,7 @@ grant execute on function app_public.job_health() to reslot_admin;
 grant execute on function app_public.job_health() to reslot_user;
 comment on function app_public.job_health() is 'For admins: is everything due being done, and everything owed being sent? Errors: RSNTF not an admin.';
 
-CREATE OR REPLACE FUNCTION app_public.join_waitlist(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, note text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.join_waitlist(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, note text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, day date DEFAULT NULL::date, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
  RETURNS app_public.waitlist_entries
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -7224,13 +8521,20 @@ declare
   v_id uuid;
   v_entry app_public.waitlist_entries;
 begin
-  v_during := app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  if num_nonnulls(slot_id, day) = 2 then
+    perform app_private.fail('RSARG', 'Wait for a slot or for a day, not for both.');
+  elsif day is not null and day not between date '1900-01-01' and date '9999-01-01' then
+    perform app_private.fail('RSTIM', 'The day has to be a real date.');
+  elsif day is null or num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  end if;
   v_id := app_private.begin_idempotent('join_waitlist', idempotency_key,
-    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, note));
+    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, note,
+      slot_id, day::text, adults, children, infants));
   if v_id is null then
     v_entry := app_private.join_queue(
-      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during,
-      app_private.checked_party(party_size), app_private.checked_text(note, 500));
+      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id, day,
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(note, 500));
     perform app_private.end_idempotent('join_waitlist', idempotency_key, v_entry.id);
     return v_entry;
   end if;
@@ -7238,9 +8542,9 @@ begin
   return v_entry;
 end
 $function$;
-grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text) to reslot_admin;
-grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text) to reslot_user;
-comment on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text) is 'Waits for taken room. When it (or a longer range around it) is freed, it is held for one person after another, by priority and time of joining. Errors: RSAUT, RSVER, RSNTF no such offering, RSOFF no waiting list here, RSTIM, RSBLK not bookable at that time, RSAVL free: book it, RSDUP already waiting or booked, RSLIM daily limit, RSARG.';
+grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer) to reslot_admin;
+grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer) to reslot_user;
+comment on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer) is 'Waits for taken room: a range of time, places of a slot, or places of any slot of a local date. When it (or a longer range around it) is freed, it is held for one person after another, by priority and time of joining. Errors: RSAUT, RSVER, RSNTF no such offering, RSOFF no waiting list here, RSTIM, RSBLK not bookable at that time, RSAVL free: book it, RSDUP already waiting or booked, RSLIM daily limit or size of the party, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.leave_waitlist(entry_id uuid)
  RETURNS app_public.waitlist_entries
@@ -7296,6 +8600,8 @@ begin
       case when v_blackout.offering_id is null then array[v_blackout.resource_id]
         else app_private.resources_of(v_blackout.offering_id) end,
       tstzrange(v_blackout.starts_at, v_blackout.ends_at));
+    perform app_private.hand_on_slots(
+      array(select app_private.offerings_hit(v_blackout)), tstzrange(v_blackout.starts_at, v_blackout.ends_at));
   end if;
   return v_blackout;
 end
@@ -7385,6 +8691,9 @@ declare
   v_during tstzrange := tstzrange(v_booking.starts_at, v_booking.ends_at);
 begin
   if num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    if v_booking.slot_id is not null then
+      perform app_private.fail('RSARG', 'A slot has its own start and end: leave them out.');
+    end if;
     v_during := app_private.requested_range(v_booking.offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
   if purpose is not null then
@@ -7492,6 +8801,28 @@ $function$;
 grant execute on function app_public.override_auto_cancel(uuid,text) to reslot_admin;
 grant execute on function app_public.override_auto_cancel(uuid,text) to reslot_user;
 comment on function app_public.override_auto_cancel(uuid,text) is 'For managers: exempts a booking from release although nobody confirmed. Recorded apart from the customer''s own confirmation. Errors: RSNTF, RSSTA already released or not live, RSARG no reason.';
+
+CREATE OR REPLACE FUNCTION app_public.planned_slots(schedule_id uuid, "from" date, "to" date)
+ RETURNS SETOF app_public.planned_slot
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 100
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_schedule app_public.schedules := app_private.managed_schedule(schedule_id, "from", "to");
+  v_policy app_public.policy_versions := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
+  v_zone text := app_private.zone_of(v_schedule.offering_id);
+begin
+  return query
+    select p.* from app_private.recurrence_dates(v_schedule, "from", "to") d (day)
+    cross join lateral app_private.plan_slot(
+      v_schedule, v_policy, v_zone, d.day + v_schedule.local_start, app_private.clock()) p
+    order by d.day;
+end
+$function$;
+grant execute on function app_public.planned_slots(uuid,date,date) to reslot_admin;
+grant execute on function app_public.planned_slots(uuid,date,date) to reslot_user;
+comment on function app_public.planned_slots(uuid,date,date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.reject_booking(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings
@@ -7686,8 +9017,12 @@ begin
   end if;
   perform app_private.lock_room(array[v_offering.id]);
   if exists (select from app_public.bookings b where b.offering_id = v_offering.id and b.ended_at is null)
-     or exists (select from app_public.waitlist_entries e where e.offering_id = v_offering.id and e.ended_at is null) then
-    perform app_private.fail('RSSTA', 'This offering has bookings or people waiting; create a new one and archive this one.');
+     or exists (select from app_public.waitlist_entries e where e.offering_id = v_offering.id and e.ended_at is null)
+     or exists (select from app_public.slots s where s.offering_id = v_offering.id and s.ended_at is null) then
+    perform app_private.fail('RSSTA', 'This offering has bookings, slots or people waiting; create a new one and archive this one.');
+  elsif v_offering.allocation = 'exclusive'
+     and not exists (select from app_public.resources r where r.id = any (resource_ids) and not r.shared) then
+    perform app_private.fail('RSARG', 'What many can use at once is never taken: name a resource that is in one place only.');
   end if;
   delete from app_public.offering_resources x where x.offering_id = v_offering.id;
   insert into app_public.offering_resources (offering_id, resource_id, organization_id)
@@ -7697,7 +9032,7 @@ end
 $function$;
 grant execute on function app_public.set_offering_resources(uuid,uuid[]) to reslot_admin;
 grant execute on function app_public.set_offering_resources(uuid,uuid[]) to reslot_user;
-comment on function app_public.set_offering_resources(uuid,uuid[]) is 'For managers: which resources an offering uses, all of them at once; only while it has neither bookings nor people waiting. Errors: RSNTF, RSARG, RSSTA.';
+comment on function app_public.set_offering_resources(uuid,uuid[]) is 'For managers: which resources an offering uses, all of them at once; only while it has neither bookings, slots nor people waiting. Errors: RSNTF, RSARG, RSSTA.';
 
 CREATE OR REPLACE FUNCTION app_public.set_opening_hours(resource_id uuid, hours jsonb, keep_bookings boolean DEFAULT false)
  RETURNS SETOF app_public.opening_hours
@@ -7721,6 +9056,8 @@ begin
   where b.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
     and b.status in ('pending', 'confirmed') and b.starts_at > (select app_private.clock())
+    -- A slot takes place when its schedule says.
+    and b.slot_id is null
     and not app_private.hours_of(v_resource.id, b.starts_at, b.ends_at) @> tstzrange(b.starts_at, b.ends_at);
   if v_outside is not null and not coalesce(keep_bookings, false) then
     perform app_private.fail('RSBLK',
@@ -7730,7 +9067,7 @@ begin
   -- Whoever was offered a time that is closed now loses the offer, not the place in the queue.
   perform app_private.end_offer(e.id, 'waiting', 'This time is outside the opening hours now.')
   from app_public.waitlist_entries e
-  where e.hold_id is not null
+  where e.hold_id is not null and not e.for_places
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
     and not app_private.hours_of(v_resource.id, e.starts_at, e.ends_at) @> tstzrange(e.starts_at, e.ends_at);
@@ -7765,7 +9102,7 @@ begin
   set priority = set_waitlist_priority.priority, priority_set_at = app_private.clock(), stuck_at = null, stuck_reason = null
   where e.id = v_entry.id;
   -- Having been looked at, it is no longer set aside, and may be first in line for room that is free.
-  perform app_private.hand_on(app_private.resources_of(v_entry.offering_id), v_entry.room)
+  perform app_private.hand_on_to(v_entry)
   where v_entry.stuck_at is not null;
   select * into v_entry from app_public.waitlist_entries e where e.id = v_entry.id;
   return v_entry;

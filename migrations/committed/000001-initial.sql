@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6bcbf1456977cce96a4f0de088392e10397546a1
+--! Hash: sha1:8ce7e18f594b0985b816f73e8c748a08bdaee0c7
 --! Message: initial
 
 --! Included all.sql
@@ -52,17 +52,23 @@ comment on type app_public.confirmation_source is 'How attendance came to be con
 create type app_public.blackout_kind as enum ('holiday', 'maintenance', 'weather', 'custom');
 comment on type app_public.blackout_kind is 'Why nothing can be booked.';
 
+create type app_public.recurrence as enum ('none', 'daily', 'weekly', 'every_two_weeks', 'monthly', 'custom');
+comment on type app_public.recurrence is 'On which dates a schedule has slots.';
+
+create type app_public.shortfall_action as enum ('report', 'cancel');
+comment on type app_public.shortfall_action is 'What happens to a slot that too few have booked: `report` tells its managers, `cancel` cancels it.';
+
 create type app_public.delivery_status as enum ('queued', 'sending', 'sent', 'dead', 'obsolete', 'suppressed');
 comment on type app_public.delivery_status is 'Outbox state of one message to one address: dead after the last try, obsolete when overtaken by events, suppressed by the daily limit, an unsubscription or a missing address.';
 
 create type app_public.channel as enum ('email');
 comment on type app_public.channel is 'How a message travels.';
 
-create type app_private.deadline_subject as enum ('booking', 'entry', 'freeing', 'blackout');
+create type app_private.deadline_subject as enum ('booking', 'entry', 'freeing', 'blackout', 'slot');
 
 create type app_private.deadline_action as enum (
   'expire_hold', 'expire_request', 'remind', 'auto_cancel', 'start', 'complete',
-  'lapse', 'last_call', 'sweep_blackout'
+  'lapse', 'last_call', 'sweep_blackout', 'check_minimum', 'end_slot'
 );
 
 create type app_private.link_action as enum (
@@ -80,6 +86,17 @@ create type app_private.booking_terms as (
 );
 comment on type app_private.booking_terms is 'What a policy makes of a booking made at a certain moment.';
 --! EndIncluded types/booking_terms.sql
+--! Included types/party.sql
+create type app_private.party as (size integer, adults integer, children integer, infants integer, places integer);
+comment on type app_private.party is 'How many people, who they are (null where a range of time is booked), and how many places they take.';
+--! EndIncluded types/party.sql
+--! Included types/planned_slot.sql
+create type app_public.planned_slot as (local_starts_at timestamp, outcome text, slot_id uuid);
+comment on type app_public.planned_slot is 'What became of one date of a schedule.';
+comment on column app_public.planned_slot.local_starts_at is 'The local start.';
+comment on column app_public.planned_slot.outcome is '`made`; `exists` and is as it was; `changed` with its schedule, for nobody had booked it; `over`; `gap`: the clocks go forward then, and there is no such time; `blacked_out`; `taken`: a guide or vehicle is somewhere else.';
+comment on column app_public.planned_slot.slot_id is 'The slot, if there is one.';
+--! EndIncluded types/planned_slot.sql
 --! Included types/free_range.sql
 create type app_public.free_range as (starts_at timestamptz, ends_at timestamptz);
 comment on type app_public.free_range is 'A stretch of time in which an offering can be booked.';
@@ -422,6 +439,13 @@ create table app_public.policy_versions (
   max_mails_per_day integer not null default 20,
   mail_give_up_after interval not null default interval '72 hours',
 
+  min_party integer not null default 1,
+  max_party integer not null default 1000,
+  infants_take_places boolean not null default true,
+  advance_days integer not null default 60,
+  minimum_cutoff interval not null default interval '24 hours',
+  under_minimum app_public.shortfall_action not null default 'report',
+
   audit_retention interval not null default interval '2 years',
   notification_retention interval not null default interval '180 days',
   delivery_retention interval not null default interval '90 days',
@@ -433,10 +457,10 @@ create table app_public.policy_versions (
   constraint policy_versions_in_sequence unique (policy_id, version),
   constraint durations_are_sane check (
     least(request_ttl, confirm_if_booked_before, confirm_deadline, min_notice, claim_window, min_claim_window,
-          last_call, urgent_before, min_duration, max_duration) > interval '0'
+          last_call, urgent_before, min_duration, max_duration, minimum_cutoff) > interval '0'
     and least(buffer_before, buffer_after, booking_cutoff) >= interval '0'
     and greatest(request_ttl, confirm_if_booked_before, confirm_deadline, claim_window, last_call, urgent_before,
-                 buffer_before, buffer_after, booking_cutoff, max_duration) <= interval '366 days'
+                 buffer_before, buffer_after, booking_cutoff, max_duration, minimum_cutoff) <= interval '366 days'
     and min_duration <= max_duration
     and mail_give_up_after between interval '1 minute' and interval '30 days'
     and least(audit_retention, notification_retention, delivery_retention) >= interval '1 day'
@@ -453,10 +477,12 @@ create table app_public.policy_versions (
   constraint urgent_leaves_time_to_claim check (urgent_before >= last_call + min_claim_window),
   constraint quiet_hours_are_a_pair check (num_nonnulls(quiet_from, quiet_until) in (0, 2)),
   constraint quiet_hours_end check (quiet_from <> quiet_until),
+  constraint parties_are_possible check (1 <= min_party and min_party <= max_party and max_party <= 100000),
   constraint limits_are_positive check (
     max_planned_offers between 1 and 100 and max_hold_share > 0 and max_hold_share <= 1
     and max_days_ahead between 1 and 3650 and max_bookings_per_day between 1 and 1000
     and max_entries_per_day between 1 and 1000 and max_mails_per_day between 1 and 1000
+    and advance_days between 1 and 730
   )
 );
 create index policy_versions_organization_id_idx on app_public.policy_versions (organization_id);
@@ -494,6 +520,12 @@ comment on column app_public.policy_versions.max_bookings_per_day is 'Live booki
 comment on column app_public.policy_versions.max_entries_per_day is 'Live waitlist entries a customer may have for one local day.';
 comment on column app_public.policy_versions.max_mails_per_day is 'Mails to one customer in 24 hours, those that cost a booking if missed not counted.';
 comment on column app_public.policy_versions.mail_give_up_after is 'How long a mail is tried before it is dead (of the default policy).';
+comment on column app_public.policy_versions.min_party is 'Smallest party that may book places.';
+comment on column app_public.policy_versions.max_party is 'Largest party that may book places.';
+comment on column app_public.policy_versions.infants_take_places is 'Whether infants count towards the capacity of a slot.';
+comment on column app_public.policy_versions.advance_days is 'How many days ahead the slots of schedules are made.';
+comment on column app_public.policy_versions.minimum_cutoff is 'How long before its start a slot has to have its minimum size.';
+comment on column app_public.policy_versions.under_minimum is 'What happens to a slot under its minimum size then.';
 comment on column app_public.policy_versions.audit_retention is 'How long the audit log is kept (of the default policy).';
 comment on column app_public.policy_versions.notification_retention is 'How long notifications are kept (of the default policy).';
 comment on column app_public.policy_versions.delivery_retention is 'How long finished deliveries are kept (of the default policy).';
@@ -545,6 +577,7 @@ create table app_public.resources (
   organization_id uuid not null,
   name text not null,
   time_zone text not null,
+  shared boolean not null default false,
   created_at timestamptz not null default app_private.clock(),
   archived_at timestamptz,
   constraint resources_pkey primary key (id),
@@ -558,6 +591,7 @@ comment on column app_public.resources.id is 'Identifier (UUID version 7).';
 comment on column app_public.resources.organization_id is 'The organisation it belongs to.';
 comment on column app_public.resources.name is 'What it is called.';
 comment on column app_public.resources.time_zone is 'IANA time zone of its opening hours and of local days.';
+comment on column app_public.resources.shared is 'Whether many can use it at once, as a meeting point; a guide or a vehicle is in one place only.';
 comment on column app_public.resources.created_at is 'When it was created.';
 comment on column app_public.resources.archived_at is 'When it was put away, if it was; resources are never deleted.';
 
@@ -737,11 +771,134 @@ comment on column app_public.customers.unsubscribed_at is 'When they unsubscribe
 comment on column app_public.customers.created_at is 'When the organisation first knew them.';
 comment on column app_public.customers.erased_at is 'When the person was erased, if they were.';
 --! EndIncluded tables/customers.sql
+--! Included tables/schedules.sql
+create table app_public.schedules (
+  id uuid not null default uuidv7(),
+  organization_id uuid not null,
+  offering_id uuid not null,
+  name text not null,
+  local_start time not null,
+  duration interval not null,
+  recurrence app_public.recurrence not null,
+  weekdays smallint[],
+  rrule text,
+  capacity integer not null,
+  min_size integer not null default 0,
+  valid_from date not null,
+  valid_until date,
+  price numeric(12, 2),
+  active boolean not null default true,
+  created_at timestamptz not null default app_private.clock(),
+  constraint schedules_pkey primary key (id),
+  constraint schedules_organization_id_fkey foreign key (organization_id) references app_public.organizations,
+  constraint schedules_offering_id_fkey foreign key (offering_id) references app_public.offerings,
+  constraint name_is_short_line check (app_private.is_short_line(name)),
+  constraint start_is_on_the_clock check (local_start < time '24:00'),
+  constraint duration_is_sane check (duration between interval '1 minute' and interval '720 hours'),
+  constraint weekdays_where_they_count check ((recurrence in ('weekly', 'every_two_weeks')) = (weekdays is not null)),
+  constraint weekdays_are_iso check (
+    cardinality(weekdays) between 1 and 7 and weekdays <@ '{1,2,3,4,5,6,7}'::smallint[]
+    and array_position(weekdays, null) is null
+  ),
+  constraint rule_where_it_counts check ((recurrence = 'custom') = (rrule is not null)),
+  constraint rule_is_one_line check (length(rrule) <= 500 and rrule ~ '^FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)(;[A-Z0-9=,+-]+)*$'),
+  constraint capacity_is_positive check (capacity between 1 and 100000),
+  constraint minimum_fits check (min_size between 0 and capacity),
+  constraint validity_is_forward check (valid_from <= valid_until),
+  constraint validity_is_real check (valid_from > '1900-01-01' and coalesce(valid_until, valid_from) < '9000-01-01'),
+  constraint price_is_not_negative check (price >= 0)
+);
+create index schedules_organization_id_idx on app_public.schedules (organization_id);
+create index schedules_offering_id_idx on app_public.schedules (offering_id, name);
+comment on table app_public.schedules is 'When an offering with places takes place: local time, length, recurrence and capacity, from which slots are made. Changing it changes no slot that somebody has booked.';
+comment on column app_public.schedules.id is 'Identifier (UUID version 7).';
+comment on column app_public.schedules.organization_id is 'The organisation.';
+comment on column app_public.schedules.offering_id is 'What takes place.';
+comment on column app_public.schedules.name is 'What managers call it.';
+comment on column app_public.schedules.local_start is 'When it begins, as a clock on the wall shows it: 09:00 stays 09:00 when the clocks change.';
+comment on column app_public.schedules.duration is 'How long it lasts.';
+comment on column app_public.schedules.recurrence is 'On which dates: once (on `validFrom`), daily, weekly, every two weeks, monthly on the date of `validFrom`, or by a rule of one''s own.';
+comment on column app_public.schedules.weekdays is 'The weekdays of a weekly schedule (ISO 8601: Monday is 1); every two weeks counts from the week of `validFrom`.';
+comment on column app_public.schedules.rrule is 'The rule of a custom schedule (RFC 5545), such as FREQ=MONTHLY;BYDAY=-1SU; worked out by a job.';
+comment on column app_public.schedules.capacity is 'Places of each slot.';
+comment on column app_public.schedules.min_size is 'With fewer places booked at the policy''s cutoff, the slot is reported or cancelled; 0: never.';
+comment on column app_public.schedules.valid_from is 'The first date.';
+comment on column app_public.schedules.valid_until is 'The last date; none: for ever.';
+comment on column app_public.schedules.price is 'Price of a person, if not that of the offering.';
+comment on column app_public.schedules.active is 'Whether slots are made of it.';
+comment on column app_public.schedules.created_at is 'When it was created.';
+--! EndIncluded tables/schedules.sql
+--! Included tables/slots.sql
+create table app_public.slots (
+  id uuid not null default uuidv7(),
+  organization_id uuid not null,
+  offering_id uuid not null,
+  schedule_id uuid not null,
+  policy_version_id uuid not null,
+  day date not null,
+  starts_at timestamptz not null,
+  ends_at timestamptz not null,
+  room tstzrange not null,
+  capacity integer not null,
+  min_size integer not null default 0,
+  taken integer not null default 0,
+  price numeric(12, 2),
+  closed_at timestamptz,
+  closed_reason text,
+  altered_at timestamptz,
+  minimum_checked_at timestamptz,
+  created_at timestamptz not null default app_private.clock(),
+  ended_at timestamptz,
+  cancelled_reason text,
+  constraint slots_pkey primary key (id),
+  constraint slots_organization_id_fkey foreign key (organization_id) references app_public.organizations,
+  constraint slots_offering_id_fkey foreign key (offering_id) references app_public.offerings,
+  constraint slots_schedule_id_fkey foreign key (schedule_id) references app_public.schedules,
+  constraint slots_policy_version_id_fkey foreign key (policy_version_id) references app_public.policy_versions,
+  constraint slots_once unique (schedule_id, starts_at),
+  constraint range_is_finite_and_forward check (isfinite(starts_at) and isfinite(ends_at) and starts_at < ends_at),
+  constraint room_covers_slot check (room @> tstzrange(starts_at, ends_at)),
+  constraint capacity_is_bounded check (capacity between 0 and 100000),
+  -- Beneath the lock: whatever a function forgets, no more places are taken than there are (I1).
+  constraint taken_is_within_capacity check (taken between 0 and capacity),
+  constraint minimum_is_not_negative check (min_size >= 0),
+  constraint price_is_not_negative check (price >= 0),
+  constraint closed_has_a_reason check (num_nonnulls(closed_at, closed_reason) in (0, 2)),
+  constraint cancelled_has_ended check (cancelled_reason is null or ended_at is not null),
+  constraint reasons_are_bounded check (greatest(length(closed_reason), length(cancelled_reason)) <= 500)
+);
+create index slots_organization_id_idx on app_public.slots (organization_id);
+create index slots_offering_id_idx on app_public.slots (offering_id, starts_at);
+create index slots_live_day_idx on app_public.slots (offering_id, day) where ended_at is null;
+create index slots_policy_version_id_idx on app_public.slots (policy_version_id);
+comment on table app_public.slots is 'One dated occurrence of an offering with places.';
+comment on column app_public.slots.id is 'Identifier (UUID version 7).';
+comment on column app_public.slots.organization_id is 'The organisation.';
+comment on column app_public.slots.offering_id is 'What takes place.';
+comment on column app_public.slots.schedule_id is 'The schedule it was made of.';
+comment on column app_public.slots.policy_version_id is 'The rules it was made under.';
+comment on column app_public.slots.day is 'Its local date.';
+comment on column app_public.slots.starts_at is 'Start.';
+comment on column app_public.slots.ends_at is 'End.';
+comment on column app_public.slots.room is E'@behavior -*\nThe range its resources are occupied: start and end with the buffers.';
+comment on column app_public.slots.capacity is 'Places.';
+comment on column app_public.slots.min_size is 'With fewer places booked at the policy''s cutoff it is reported or cancelled; 0: never.';
+comment on column app_public.slots.taken is 'Places that bookings have now, those held for people on the waiting list included.';
+comment on column app_public.slots.price is 'Price of a person, if not that of the schedule.';
+comment on column app_public.slots.closed_at is 'Since when it is not on sale, if a manager closed it.';
+comment on column app_public.slots.closed_reason is 'Why it is not on sale, as customers are told.';
+comment on column app_public.slots.altered_at is 'When a manager last changed it by hand; its schedule does not change it any more.';
+comment on column app_public.slots.minimum_checked_at is 'When its minimum size was looked at.';
+comment on column app_public.slots.created_at is 'When it was made.';
+comment on column app_public.slots.ended_at is 'When it was over or cancelled.';
+comment on column app_public.slots.cancelled_reason is 'Why it was cancelled, if it was.';
+--! EndIncluded tables/slots.sql
 --! Included tables/bookings.sql
 create table app_public.bookings (
   id uuid not null default uuidv7(),
   organization_id uuid not null,
   offering_id uuid not null,
+  slot_id uuid,
   customer_id uuid not null,
   policy_version_id uuid not null,
   reference text not null,
@@ -750,6 +907,10 @@ create table app_public.bookings (
   ends_at timestamptz not null,
   room tstzrange not null,
   party_size integer not null default 1,
+  adults integer,
+  children integer,
+  infants integer,
+  places integer not null default 1,
   purpose text,
   price numeric(12, 2) not null default 0,
   currency text not null,
@@ -779,6 +940,7 @@ create table app_public.bookings (
   constraint bookings_pkey primary key (id),
   constraint bookings_organization_id_fkey foreign key (organization_id) references app_public.organizations,
   constraint bookings_offering_id_fkey foreign key (offering_id) references app_public.offerings,
+  constraint bookings_slot_id_fkey foreign key (slot_id) references app_public.slots,
   constraint bookings_customer_id_fkey foreign key (customer_id) references app_public.customers,
   constraint bookings_policy_version_id_fkey foreign key (policy_version_id) references app_public.policy_versions,
   constraint bookings_created_by_fkey foreign key (created_by) references app_public.users,
@@ -787,6 +949,12 @@ create table app_public.bookings (
   constraint range_is_finite_and_forward check (isfinite(starts_at) and isfinite(ends_at) and starts_at < ends_at),
   constraint room_covers_booking check (room @> tstzrange(starts_at, ends_at)),
   constraint party_is_positive check (party_size between 1 and 100000),
+  constraint party_adds_up check (
+    case when slot_id is null then num_nonnulls(adults, children, infants) = 0
+      else num_nonnulls(adults, children, infants) = 3 and adults + children + infants = party_size
+        and least(adults, children, infants) >= 0 and adults + children > 0 end
+  ),
+  constraint places_are_of_the_party check (places between 1 and party_size),
   constraint purpose_is_bounded check (length(purpose) <= 500),
   constraint holds_have_a_deadline check ((status = 'held') = (hold_expires_at is not null)),
   constraint holds_are_unclaimed check (status <> 'held' or unclaimed),
@@ -803,6 +971,7 @@ create table app_public.bookings (
 );
 create index bookings_customer_id_idx on app_public.bookings (customer_id, starts_at);
 create index bookings_offering_id_idx on app_public.bookings (offering_id, starts_at);
+create index bookings_slot_id_idx on app_public.bookings (slot_id);
 create index bookings_live_organization_idx on app_public.bookings (organization_id, starts_at) where ended_at is null;
 create index bookings_policy_version_id_idx on app_public.bookings (policy_version_id) where ended_at is null;
 create index bookings_spared_idx on app_public.bookings (organization_id, spared_at) where spared_at is not null;
@@ -817,6 +986,7 @@ comment on table app_public.bookings is 'A customer''s claim on room. A hold is 
 comment on column app_public.bookings.id is 'Identifier (UUID version 7).';
 comment on column app_public.bookings.organization_id is 'The organisation.';
 comment on column app_public.bookings.offering_id is 'What is booked.';
+comment on column app_public.bookings.slot_id is 'The slot, if places are booked.';
 comment on column app_public.bookings.customer_id is 'For whom.';
 comment on column app_public.bookings.policy_version_id is 'The rules it was made under.';
 comment on column app_public.bookings.reference is 'What a person can read out, such as RS-20261120-7K3QXA.';
@@ -825,6 +995,10 @@ comment on column app_public.bookings.starts_at is 'Start.';
 comment on column app_public.bookings.ends_at is 'End.';
 comment on column app_public.bookings.room is E'@behavior -*\nThe range its resources are occupied: start and end with the buffers.';
 comment on column app_public.bookings.party_size is 'How many people.';
+comment on column app_public.bookings.adults is 'How many of the party are adults; only where places are booked.';
+comment on column app_public.bookings.children is 'How many are children.';
+comment on column app_public.bookings.infants is 'How many are infants.';
+comment on column app_public.bookings.places is 'How many places of the slot it takes; infants count unless the policy says not.';
 comment on column app_public.bookings.purpose is 'What for, in the customer''s words.';
 comment on column app_public.bookings.price is 'Price it was sold at.';
 comment on column app_public.bookings.currency is 'ISO 4217 code of the price.';
@@ -868,24 +1042,47 @@ create table app_private.occupancies (
   id uuid not null default uuidv7(),
   organization_id uuid not null,
   resource_id uuid not null,
-  booking_id uuid not null,
+  booking_id uuid,
+  slot_id uuid,
   during tstzrange not null,
   constraint occupancies_pkey primary key (id),
   constraint occupancies_resource_id_fkey foreign key (resource_id) references app_public.resources,
   constraint occupancies_booking_id_fkey foreign key (booking_id) references app_public.bookings,
   constraint occupancies_organization_id_fkey foreign key (organization_id) references app_public.organizations,
+  constraint occupancies_slot_id_fkey foreign key (slot_id) references app_public.slots,
+  constraint of_a_booking_or_a_slot check (num_nonnulls(booking_id, slot_id) = 1),
   constraint occupancies_once unique (booking_id, resource_id),
+  constraint occupancies_once_a_slot unique (slot_id, resource_id),
   -- Beneath the lock: whatever a function forgets, a resource is in one place only (I2).
   constraint occupancies_do_not_overlap exclude using gist (resource_id with =, during with &&)
 );
 create index occupancies_organization_id_idx on app_private.occupancies (organization_id);
-comment on table app_private.occupancies is 'This booking has this resource in this range, buffers included. Exists only while it does.';
+comment on table app_private.occupancies is 'This booking, or slot, has this resource in this range, buffers included. Exists only while it does.';
+
+-- What an occupancy is to resources, this is to slots. `slots.taken` is its sum, and the constraint there the last line.
+create table app_private.taken_places (
+  booking_id uuid not null,
+  organization_id uuid not null,
+  slot_id uuid not null,
+  places integer not null,
+  constraint taken_places_pkey primary key (booking_id),
+  constraint taken_places_booking_id_fkey foreign key (booking_id) references app_public.bookings,
+  constraint taken_places_slot_id_fkey foreign key (slot_id) references app_public.slots,
+  constraint taken_places_organization_id_fkey foreign key (organization_id) references app_public.organizations,
+  constraint places_are_positive check (places > 0)
+);
+create index taken_places_slot_id_idx on app_private.taken_places (slot_id);
+create index taken_places_organization_id_idx on app_private.taken_places (organization_id);
+comment on table app_private.taken_places is 'This booking has so many places of this slot. Exists only while it does.';
 --! EndIncluded tables/bookings.sql
 --! Included tables/waitlist_entries.sql
 create table app_public.waitlist_entries (
   id uuid not null default uuidv7(),
   organization_id uuid not null,
   offering_id uuid not null,
+  slot_id uuid,
+  day date,
+  for_places boolean not null generated always as (num_nonnulls(slot_id, day) > 0) stored,
   customer_id uuid not null,
   policy_version_id uuid not null,
   status app_public.waitlist_status not null default 'waiting',
@@ -894,6 +1091,10 @@ create table app_public.waitlist_entries (
   room tstzrange not null,
   last_call_at timestamptz not null,
   party_size integer not null default 1,
+  adults integer,
+  children integer,
+  infants integer,
+  places integer not null default 1,
   priority integer not null default 100,
   priority_set_at timestamptz,
   note text,
@@ -911,6 +1112,7 @@ create table app_public.waitlist_entries (
   constraint waitlist_entries_pkey primary key (id),
   constraint waitlist_entries_organization_id_fkey foreign key (organization_id) references app_public.organizations,
   constraint waitlist_entries_offering_id_fkey foreign key (offering_id) references app_public.offerings,
+  constraint waitlist_entries_slot_id_fkey foreign key (slot_id) references app_public.slots,
   constraint waitlist_entries_customer_id_fkey foreign key (customer_id) references app_public.customers,
   constraint waitlist_entries_policy_version_id_fkey foreign key (policy_version_id)
     references app_public.policy_versions,
@@ -918,6 +1120,14 @@ create table app_public.waitlist_entries (
   constraint waitlist_entries_booking_id_fkey foreign key (booking_id) references app_public.bookings,
   constraint range_is_finite_and_forward check (isfinite(starts_at) and isfinite(ends_at) and starts_at < ends_at),
   constraint party_is_positive check (party_size between 1 and 100000),
+  constraint party_adds_up check (
+    case when num_nonnulls(slot_id, day) = 0 then num_nonnulls(adults, children, infants) = 0
+      else num_nonnulls(adults, children, infants) = 3 and adults + children + infants = party_size
+        and least(adults, children, infants) >= 0 and adults + children > 0 end
+  ),
+  constraint places_are_of_the_party check (places between 1 and party_size),
+  -- Who waits for a day is offered one of its slots, and from then on that is what it is about.
+  constraint offer_of_a_day_has_a_slot check (day is null or slot_id is not null or status <> 'offered'),
   constraint priority_is_bounded check (priority between 0 and 1000000),
   constraint note_is_bounded check (length(note) <= 500),
   constraint offer_has_a_hold check ((status = 'offered') = (hold_id is not null)),
@@ -926,7 +1136,10 @@ create table app_public.waitlist_entries (
   constraint ended_means_not_live check ((ended_at is null) = (status in ('waiting', 'offered')))
 );
 create unique index waitlist_entries_one_live_per_range
-  on app_public.waitlist_entries (customer_id, offering_id, starts_at, ends_at) where ended_at is null;
+  on app_public.waitlist_entries (customer_id, offering_id, starts_at, ends_at, day) nulls not distinct where ended_at is null;
+create index waitlist_entries_slot_id_idx on app_public.waitlist_entries (slot_id);
+create index waitlist_entries_live_day_idx on app_public.waitlist_entries (offering_id, day)
+  where day is not null and ended_at is null;
 create unique index waitlist_entries_one_offer_per_hold on app_public.waitlist_entries (hold_id) where hold_id is not null;
 -- For finding whom a freed range may serve, and who else waits for it: everything live for an offering that overlaps it.
 create index waitlist_entries_live_room_idx
@@ -943,6 +1156,9 @@ comment on table app_public.waitlist_entries is 'A customer''s place in the queu
 comment on column app_public.waitlist_entries.id is 'Identifier (UUID version 7).';
 comment on column app_public.waitlist_entries.organization_id is 'The organisation.';
 comment on column app_public.waitlist_entries.offering_id is 'What is waited for.';
+comment on column app_public.waitlist_entries.slot_id is 'The slot waited for; of an entry for a day, the slot that is offered.';
+comment on column app_public.waitlist_entries.day is 'The local date, if any slot of it will do.';
+comment on column app_public.waitlist_entries.for_places is E'@behavior -*\nWhether it waits for places of slots, rather than for a range of time.';
 comment on column app_public.waitlist_entries.customer_id is 'Who waits.';
 comment on column app_public.waitlist_entries.policy_version_id is 'The rules it was made under.';
 comment on column app_public.waitlist_entries.status is 'Where it is in its life.';
@@ -951,6 +1167,10 @@ comment on column app_public.waitlist_entries.ends_at is 'End of the range waite
 comment on column app_public.waitlist_entries.room is E'@behavior -*\nThe range with buffers.';
 comment on column app_public.waitlist_entries.last_call_at is 'From then on nothing is held: freed room goes to the first to claim.';
 comment on column app_public.waitlist_entries.party_size is 'How many people.';
+comment on column app_public.waitlist_entries.adults is 'How many of the party are adults; only where places are waited for.';
+comment on column app_public.waitlist_entries.children is 'How many are children.';
+comment on column app_public.waitlist_entries.infants is 'How many are infants.';
+comment on column app_public.waitlist_entries.places is 'How many places of a slot it needs.';
 comment on column app_public.waitlist_entries.priority is 'Lower goes first; set by managers only.';
 comment on column app_public.waitlist_entries.priority_set_at is 'When a manager last set the priority.';
 comment on column app_public.waitlist_entries.note is 'What the customer wants the manager to know.';
@@ -982,12 +1202,15 @@ create table app_private.freeings (
   id uuid not null default uuidv7(),
   organization_id uuid not null,
   resource_ids uuid[] not null,
+  slot_id uuid,
   during tstzrange not null,
   created_at timestamptz not null default app_private.clock(),
   told_at timestamptz,
   constraint freeings_pkey primary key (id),
-  constraint freeings_organization_id_fkey foreign key (organization_id) references app_public.organizations
+  constraint freeings_organization_id_fkey foreign key (organization_id) references app_public.organizations,
+  constraint freeings_slot_id_fkey foreign key (slot_id) references app_public.slots
 );
+create index freeings_slot_id_idx on app_private.freeings (slot_id) where slot_id is not null;
 create index freeings_organization_id_idx on app_private.freeings (organization_id);
 comment on table app_private.freeings is 'Room freed inside the last call, about which everyone still waiting is told once.';
 --! EndIncluded tables/waitlist_entries.sql
@@ -1047,6 +1270,7 @@ insert into app_private.notification_kinds (kind, costs_a_booking, is_optional, 
   ('waitlist_joined', false, true, false, 'entry_waiting', '{leave,unsubscribe}'),
   ('links_again', false, false, false, 'always', '{}'),
   ('blackout_conflict', true, false, false, 'booking_live', '{}'),
+  ('slot_under_minimum', true, false, false, 'always', '{}'),
   ('message_blackout', true, false, false, 'always', '{}'),
   ('account_verify', true, false, true, 'always', '{verify}'),
   ('account_magic_link', true, false, true, 'always', '{magic}'),
@@ -1568,20 +1792,28 @@ as $$
 $$;
 comment on function app_private.zone_of(uuid) is 'The IANA time zone an offering lives in: its first resource''s, else the organisation''s.';
 
+create function app_private.wall_time_if_any(local_time timestamp, zone text) returns timestamptz
+language sql stable
+as $$
+  -- PostgreSQL takes the second of two; clocks go back by half an hour, one or two. None is left of a time that is skipped.
+  select min(c.at)
+  from (select local_time at time zone zone) l (at),
+    lateral (values (l.at), (l.at - interval '30 minutes'), (l.at - interval '1 hour'), (l.at - interval '2 hours')) c (at)
+  where c.at at time zone zone = local_time
+$$;
+comment on function app_private.wall_time_if_any(timestamp, text) is 'The moment of a local time; the first, if it occurs twice; null, if daylight saving skips it.';
+
 -- A wall-clock time that daylight saving skips is refused rather than moved: nobody meant the hour after.
 create function app_private.wall_time(local_time timestamp, zone text) returns timestamptz
 language plpgsql stable
 as $$
 declare
-  v_at timestamptz := local_time at time zone zone;
+  v_at timestamptz := app_private.wall_time_if_any(local_time, zone);
 begin
-  if v_at at time zone zone <> local_time then
+  if v_at is null then
     perform app_private.fail('RSTIM', format('%s does not exist in %s: the clocks go forward then.', local_time, zone));
   end if;
-  -- PostgreSQL takes the second of two; clocks go back by half an hour, one or two.
-  return min(c.at)
-  from (values (v_at), (v_at - interval '30 minutes'), (v_at - interval '1 hour'), (v_at - interval '2 hours')) c (at)
-  where c.at at time zone zone = local_time;
+  return v_at;
 end
 $$;
 comment on function app_private.wall_time(timestamp, text) is 'The moment of a local time. A time that occurs twice is its first occurrence. Errors: RSTIM skipped by daylight saving.';
@@ -1626,7 +1858,7 @@ revoke execute on function
   app_private.hours_of(uuid, timestamptz, timestamptz), app_private.blackouts_over(uuid, timestamptz, timestamptz),
   app_private.open_ranges(uuid, timestamptz, timestamptz), app_private.is_open(uuid, timestamptz, timestamptz),
   app_private.free_ranges(uuid, timestamptz, timestamptz, interval, interval), app_private.zone_of(uuid),
-  app_private.wall_time(timestamp, text),
+  app_private.wall_time_if_any(timestamp, text), app_private.wall_time(timestamp, text),
   app_private.requested_range(uuid, timestamptz, timestamptz, timestamp, timestamp),
   app_private.with_buffers(tstzrange, app_public.policy_versions) from public;
 --! EndIncluded functions/hours.sql
@@ -1815,15 +2047,24 @@ $$;
 comment on function app_private.is_free(uuid, tstzrange) is 'Whether nothing occupies any resource of an offering in a range (buffers included by the caller). Only true as long as the room is locked.';
 
 create function app_private.take_room(booking app_public.bookings) returns void
-language sql volatile
+language plpgsql volatile
 as $$
+begin
+  if booking.slot_id is not null then
+    insert into app_private.taken_places (booking_id, organization_id, slot_id, places)
+    values (booking.id, booking.organization_id, booking.slot_id, booking.places);
+    update app_public.slots s set taken = s.taken + booking.places where s.id = booking.slot_id;
+    return;
+  end if;
   insert into app_private.occupancies (organization_id, resource_id, booking_id, during)
   select booking.organization_id, x.resource_id, booking.id, booking.room
   from app_public.offering_resources x
+  join app_public.resources r on r.id = x.resource_id and not r.shared
   where x.offering_id = booking.offering_id
-  order by x.resource_id
+  order by x.resource_id;
+end
 $$;
-comment on function app_private.take_room(app_public.bookings) is 'Occupies the resources of a booking. The caller holds the lock and has checked that they are free; if not, the exclusion constraint refuses.';
+comment on function app_private.take_room(app_public.bookings) is 'Occupies the resources of a booking, or takes its places of a slot. The caller holds the lock and has checked that they are free; if not, a constraint refuses.';
 
 create function app_private.give_back_room(
   booking_id uuid, passing_over uuid default null, hands_on boolean default true
@@ -1833,7 +2074,19 @@ as $$
 declare
   v_resources uuid[];
   v_during tstzrange;
+  v_slot_id uuid;
 begin
+  with gone as (
+    delete from app_private.taken_places t where t.booking_id = give_back_room.booking_id
+    returning t.slot_id, t.places
+  )
+  update app_public.slots s set taken = s.taken - g.places from gone g where s.id = g.slot_id returning s.id into v_slot_id;
+  if v_slot_id is not null then
+    if hands_on then
+      perform app_private.hand_on_places(v_slot_id, passing_over);
+    end if;
+    return;
+  end if;
   with gone as (
     delete from app_private.occupancies o where o.booking_id = give_back_room.booking_id
     returning o.resource_id, o.during
@@ -1844,12 +2097,42 @@ begin
   end if;
 end
 $$;
-comment on function app_private.give_back_room(uuid, uuid, boolean) is 'Frees the resources of a booking and at once offers them to who waits, passing over a customer who has just let go of them. Without `hands_on` the caller takes room for the same booking again, and hands on what is left.';
+comment on function app_private.give_back_room(uuid, uuid, boolean) is 'Frees the resources or the places of a booking and at once offers them to who waits, passing over a customer who has just let go of them. Without `hands_on` the caller takes room for the same booking again, and hands on what is left.';
+
+create function app_private.take_room_for_slot(slot app_public.slots) returns void
+language sql volatile
+as $$
+  insert into app_private.occupancies (organization_id, resource_id, slot_id, during)
+  select slot.organization_id, x.resource_id, slot.id, slot.room
+  from app_public.offering_resources x
+  join app_public.resources r on r.id = x.resource_id and not r.shared
+  where x.offering_id = slot.offering_id
+  order by x.resource_id
+$$;
+comment on function app_private.take_room_for_slot(app_public.slots) is 'Occupies the guide and the vehicle of a slot, as take_room does for bookings.';
+
+create function app_private.give_back_room_of_slot(slot_id uuid) returns void
+language plpgsql volatile
+as $$
+declare
+  v_resources uuid[];
+  v_during tstzrange;
+begin
+  with gone as (
+    delete from app_private.occupancies o where o.slot_id = give_back_room_of_slot.slot_id
+    returning o.resource_id, o.during
+  )
+  select array_agg(g.resource_id order by g.resource_id), (array_agg(g.during))[1] into v_resources, v_during from gone g;
+  perform app_private.hand_on(v_resources, v_during) where v_resources is not null;
+end
+$$;
+comment on function app_private.give_back_room_of_slot(uuid) is 'Frees the resources of a slot and at once offers them to who waits for them.';
 
 revoke execute on function
   app_private.occupies(app_public.booking_status), app_private.resources_of(uuid), app_private.offerings_sharing(uuid[]),
   app_private.resources_of_all(uuid[]), app_private.overdue_holds(uuid[]), app_private.find_rooms_to_lock(uuid[]),
   app_private.lock_room(uuid[]), app_private.is_free(uuid, tstzrange), app_private.take_room(app_public.bookings),
+  app_private.take_room_for_slot(app_public.slots), app_private.give_back_room_of_slot(uuid),
   app_private.give_back_room(uuid, uuid, boolean) from public;
 --! EndIncluded functions/room.sql
 --! Included functions/deadlines.sql
@@ -1900,9 +2183,26 @@ as $$
 $$;
 comment on function app_private.booking_deadline(app_public.bookings, app_public.policy_versions) is 'The next thing time will do to a booking; null if nothing.';
 
+create function app_private.waits_until(entry app_public.waitlist_entries) returns timestamptz
+language sql immutable
+return case when entry.day is not null and entry.slot_id is null then entry.ends_at else entry.starts_at end;
+comment on function app_private.waits_until(app_public.waitlist_entries) is 'When an entry has waited in vain: the start of what it waits for, or the end of the day.';
+
+create function app_private.slot_deadline(slot app_public.slots, policy app_public.policy_versions)
+returns app_private.next_deadline
+language sql immutable
+return case
+  when slot.ended_at is not null then null
+  when slot.min_size > 0 and slot.minimum_checked_at is null
+    then row('check_minimum', slot.starts_at - policy.minimum_cutoff)::app_private.next_deadline
+  -- The buffer after a slot stays occupied until it is over.
+  else row('end_slot', upper(slot.room))::app_private.next_deadline
+end;
+comment on function app_private.slot_deadline(app_public.slots, app_public.policy_versions) is 'The next thing time will do to a slot; null if nothing.';
+
 create function app_private.entry_deadline(entry app_public.waitlist_entries) returns app_private.next_deadline
 language sql immutable
-return case when entry.status = 'waiting' then row('lapse', entry.starts_at)::app_private.next_deadline end;
+return case when entry.status = 'waiting' then row('lapse', app_private.waits_until(entry))::app_private.next_deadline end;
 comment on function app_private.entry_deadline(app_public.waitlist_entries) is 'The next thing time will do to a waitlist entry. While it is offered, the hold''s deadline counts.';
 
 create function app_private.set_deadline(
@@ -1928,6 +2228,8 @@ revoke execute on function
   app_private.next_reminder(app_public.bookings, app_public.policy_versions),
   app_private.asks_confirmation(app_public.bookings),
   app_private.booking_deadline(app_public.bookings, app_public.policy_versions),
+  app_private.waits_until(app_public.waitlist_entries),
+  app_private.slot_deadline(app_public.slots, app_public.policy_versions),
   app_private.entry_deadline(app_public.waitlist_entries),
   app_private.set_deadline(app_private.deadline_subject, uuid, uuid, app_private.next_deadline) from public;
 --! EndIncluded functions/deadlines.sql
@@ -1948,7 +2250,7 @@ as $$
          k.urgent,
          case k.current_while
            when 'always' then null
-           when 'entry_waiting' then e.starts_at
+           when 'entry_waiting' then app_private.waits_until(e)
            -- From the last call on nothing is held any more, and no mail should say so.
            when 'offer_live' then e.last_call_at
            else b.starts_at end,
@@ -2160,6 +2462,191 @@ revoke execute on function
   app_private.planned_window(app_public.policy_versions, interval, integer),
   app_private.after_window(timestamptz, interval, app_public.policy_versions, text, timestamptz) from public;
 --! EndIncluded functions/claim_window.sql
+--! Included functions/slots.sql
+-- Slots: what of an offering with places can be booked, and who waits for it. Everything that decides about places runs
+-- under lock_room of the offering, like everything that decides about ranges of time.
+
+create function app_private.is_on_sale(slot app_public.slots) returns boolean
+language sql stable cost 1000
+as $$
+  select slot.ended_at is null and slot.closed_at is null
+    and not exists (select from app_private.blackouts_over(slot.offering_id, slot.starts_at, slot.ends_at))
+    and exists (
+      select from app_public.offerings f
+      join app_public.organizations g on g.id = f.organization_id and g.archived_at is null
+      where f.id = slot.offering_id and f.archived_at is null)
+    and not exists (
+      select from app_public.offering_resources x
+      join app_public.resources r on r.id = x.resource_id and r.archived_at is not null
+      where x.offering_id = slot.offering_id)
+$$;
+comment on function app_private.is_on_sale(app_public.slots) is 'Whether places of a slot are sold at all: it is neither over, closed, nor blacked out, and nothing of it archived.';
+
+create function app_private.waiting_for(slot app_public.slots) returns setof app_public.waitlist_entries
+language sql stable rows 10
+as $$
+  select e.* from app_public.waitlist_entries e
+  where e.status = 'waiting' and e.stuck_at is null
+    and (e.slot_id = slot.id or e.offering_id = slot.offering_id and e.day = slot.day and e.ended_at is null)
+$$;
+comment on function app_private.waiting_for(app_public.slots) is 'Who waits for a slot, or for its day.';
+
+create function app_private.last_call_of(slot app_public.slots, entry app_public.waitlist_entries) returns timestamptz
+language sql stable
+as $$
+  select slot.starts_at - p.last_call from app_public.policy_versions p where p.id = entry.policy_version_id
+$$;
+comment on function app_private.last_call_of(app_public.slots, app_public.waitlist_entries) is 'From when on nothing of a slot is held for somebody.';
+
+create function app_private.is_last_call(slot app_public.slots, entry app_public.waitlist_entries) returns boolean
+language sql stable
+as $$
+  select entry.places <= slot.capacity - slot.taken and slot.starts_at > (select app_private.clock())
+    and app_private.last_call_of(slot, entry) <= (select app_private.clock())
+$$;
+comment on function app_private.is_last_call(app_public.slots, app_public.waitlist_entries) is 'Whether the first to claim gets the places of a slot, and these suffice for somebody.';
+
+create function app_private.slots_of(entry app_public.waitlist_entries) returns setof app_public.slots
+language sql stable rows 3
+as $$
+  select s.* from app_public.slots s
+  where s.offering_id = entry.offering_id and s.ended_at is null and (s.id = entry.slot_id or s.day = entry.day)
+  order by s.starts_at, s.id
+$$;
+comment on function app_private.slots_of(app_public.waitlist_entries) is 'The slots that would do for somebody who waits.';
+
+create function app_private.has_room(entry app_public.waitlist_entries) returns boolean
+language sql stable
+as $$
+  select case when entry.for_places
+    then exists (select from app_private.slots_of(entry) s
+                 where entry.places <= s.capacity - s.taken and app_private.is_on_sale(s))
+    else app_private.is_free(entry.offering_id, entry.room) end
+$$;
+comment on function app_private.has_room(app_public.waitlist_entries) is 'Whether what somebody waits for is free. Only true as long as the room is locked.';
+
+create function app_private.party_of(entry app_public.waitlist_entries) returns app_private.party
+language sql immutable
+return row(entry.party_size, entry.adults, entry.children, entry.infants, entry.places)::app_private.party;
+comment on function app_private.party_of(app_public.waitlist_entries) is 'The party of an entry.';
+
+create function app_private.places_for(party app_private.party, policy app_public.policy_versions) returns app_private.party
+language sql immutable
+return case when party.adults is null then row(party.size, party.size, 0, 0, party.size)::app_private.party
+  else row(party.size, party.adults, party.children, party.infants,
+    party.size - case when policy.infants_take_places then 0 else party.infants end)::app_private.party end;
+comment on function app_private.places_for(app_private.party, app_public.policy_versions) is 'A party as it books places: a number alone is of adults; infants take places unless the policy says not.';
+
+create function app_private.find_slot(slot_id uuid, offering_id uuid) returns app_public.slots
+language plpgsql stable
+as $$
+declare
+  v_slot app_public.slots;
+begin
+  select * into v_slot from app_public.slots s where s.id = find_slot.slot_id and s.offering_id = find_slot.offering_id;
+  if v_slot.id is null then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  return v_slot;
+end
+$$;
+comment on function app_private.find_slot(uuid, uuid) is 'A slot of an offering. Errors: RSNTF.';
+
+create function app_private.price_of_person(slot_id uuid) returns numeric
+language sql stable
+as $$
+  select coalesce(s.price, h.price, f.price)
+  from app_public.slots s
+  join app_public.schedules h on h.id = s.schedule_id
+  join app_public.offerings f on f.id = s.offering_id
+  where s.id = price_of_person.slot_id
+$$;
+comment on function app_private.price_of_person(uuid) is 'What an adult pays for a slot: the price of the slot, else of its schedule, else of the offering.';
+
+create function app_private.check_slot(
+  slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamptz, heeds_limits boolean
+) returns void
+language plpgsql stable
+as $$
+declare
+  v_lead interval := app_private.elapsed(now_at, slot.starts_at);
+begin
+  if slot.cancelled_reason is not null then
+    perform app_private.fail('RSBLK', format('This slot was cancelled: %s', slot.cancelled_reason));
+  elsif slot.starts_at <= now_at then
+    perform app_private.fail('RSTIM', 'This slot has already begun.');
+  elsif slot.closed_at is not null then
+    perform app_private.fail('RSBLK', format('This slot is not on sale: %s', slot.closed_reason));
+  elsif v_lead > make_interval(hours => 24 * policy.max_days_ahead) then
+    perform app_private.fail('RSTIM', format('Bookings open %s days ahead.', policy.max_days_ahead),
+      jsonb_build_object('maxDaysAhead', policy.max_days_ahead));
+  elsif heeds_limits and v_lead < policy.booking_cutoff then
+    perform app_private.fail('RSTIM', 'It is too late to book this slot.');
+  elsif heeds_limits and party.size not between policy.min_party and policy.max_party then
+    perform app_private.fail('RSLIM', format('A party has %s to %s people.', policy.min_party, policy.max_party),
+      jsonb_build_object('minParty', policy.min_party, 'maxParty', policy.max_party));
+  end if;
+  perform app_private.refuse_if_blacked_out(slot.offering_id, slot.starts_at, slot.ends_at);
+  if not app_private.is_on_sale(slot) then
+    perform app_private.fail('RSTIM', 'This is not offered any more.');
+  end if;
+end
+$$;
+comment on function app_private.check_slot(app_public.slots, app_public.policy_versions, app_private.party, timestamptz, boolean) is 'Refuses a slot that cannot be booked by a party, taken or not. Errors: RSTIM, RSBLK, RSLIM.';
+
+create function app_private.nearest_slots(
+  slot app_public.slots, places integer, policy app_public.policy_versions, now_at timestamptz
+) returns jsonb
+language sql stable
+as $$
+  select coalesce(jsonb_agg(jsonb_build_object('slotId', n.id, 'startsAt', n.starts_at, 'endsAt', n.ends_at,
+    'placesLeft', n.capacity - n.taken) order by n.distance, n.starts_at, n.id), '[]')
+  from (
+    select s.*, abs(extract(epoch from s.starts_at - slot.starts_at)) as distance
+    from app_public.slots s
+    where s.offering_id = slot.offering_id and s.id <> slot.id
+      and s.starts_at between greatest(slot.starts_at - interval '720 hours', now_at + policy.booking_cutoff)
+        and least(slot.starts_at + interval '720 hours', now_at + make_interval(hours => 24 * policy.max_days_ahead))
+      and s.starts_at > now_at
+      and nearest_slots.places <= s.capacity - s.taken and app_private.is_on_sale(s)
+    order by distance, s.starts_at, s.id
+    limit 3
+  ) n
+$$;
+comment on function app_private.nearest_slots(app_public.slots, integer, app_public.policy_versions, timestamptz) is 'The three slots nearest in time with room for a party, within thirty days.';
+
+create function app_private.refuse_if_full(
+  slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamptz, customer_id uuid
+) returns void
+language plpgsql stable
+as $$
+begin
+  if party.places <= slot.capacity - slot.taken then
+    return;
+  end if;
+  perform app_private.fail('RSFUL', 'This slot has not enough places left. You can choose another one, or wait for it.',
+    jsonb_build_object(
+      'placesLeft', slot.capacity - slot.taken,
+      'alternatives', app_private.nearest_slots(slot, party.places, policy, now_at),
+      'mayWait', policy.waitlist_enabled and party.places <= slot.capacity
+        and not app_private.has_booking_there(customer_id, slot.offering_id, tstzrange(slot.starts_at, slot.ends_at))));
+end
+$$;
+comment on function app_private.refuse_if_full(app_public.slots, app_public.policy_versions, app_private.party, timestamptz, uuid) is 'Refuses a party for which a slot has too few places; with the nearest slots that fit, and whether one may wait. Errors: RSFUL.';
+
+revoke execute on function
+  app_private.is_on_sale(app_public.slots), app_private.waiting_for(app_public.slots),
+  app_private.last_call_of(app_public.slots, app_public.waitlist_entries),
+  app_private.is_last_call(app_public.slots, app_public.waitlist_entries),
+  app_private.slots_of(app_public.waitlist_entries), app_private.has_room(app_public.waitlist_entries),
+  app_private.party_of(app_public.waitlist_entries),
+  app_private.places_for(app_private.party, app_public.policy_versions), app_private.find_slot(uuid, uuid),
+  app_private.price_of_person(uuid),
+  app_private.check_slot(app_public.slots, app_public.policy_versions, app_private.party, timestamptz, boolean),
+  app_private.nearest_slots(app_public.slots, integer, app_public.policy_versions, timestamptz),
+  app_private.refuse_if_full(app_public.slots, app_public.policy_versions, app_private.party, timestamptz, uuid)
+from public;
+--! EndIncluded functions/slots.sql
 --! Included functions/offers.sql
 -- Freed room is offered inside the transaction that frees it (I4). Everything here runs under lock_room.
 
@@ -2172,7 +2659,7 @@ as $$
   from (
     select e as entry
     from app_public.waitlist_entries e
-    where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null
+    where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null and not e.for_places
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
       and e.room && during
@@ -2203,7 +2690,7 @@ as $$
   from (
     select distinct e.customer_id
     from app_public.waitlist_entries e
-    where e.status = 'waiting' and e.stuck_at is null and e.room <@ during
+    where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room <@ during
       and e.last_call_at > (select app_private.clock())
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
@@ -2212,7 +2699,7 @@ as $$
 $$;
 comment on function app_private.fitting_customers(uuid[], tstzrange) is 'How many people wait for something inside a freed range (counted up to 100, more than any policy plans for).';
 
-create function app_private.make_offer(entry app_public.waitlist_entries, resource_ids uuid[], freed tstzrange) returns void
+create function app_private.make_offer(entry app_public.waitlist_entries, fitting_customers integer, freed tstzrange) returns void
 language plpgsql volatile
 as $$
 declare
@@ -2225,19 +2712,19 @@ begin
     raise exception 'the customer has no address to send the offer to';
   end if;
   v_hold := app_private.insert_booking(
-    entry.offering_id, entry.customer_id, v_policy, tstzrange(entry.starts_at, entry.ends_at), entry.party_size,
-    null, null, v_now, row('held', null, null, null, null)::app_private.booking_terms, entry.last_call_at);
+    entry.offering_id, entry.customer_id, v_policy, tstzrange(entry.starts_at, entry.ends_at),
+    app_private.party_of(entry), null, null, v_now, row('held', null, null, null, null)::app_private.booking_terms,
+    entry.last_call_at, entry.slot_id);
   update app_public.waitlist_entries e
   set status = 'offered', hold_id = v_hold.id, offered_at = v_now, offered_from = freed, offer_expires_at = null,
       claim_window = app_private.planned_window(
-        v_policy, app_private.elapsed(v_now, entry.last_call_at),
-        app_private.fitting_customers(resource_ids, freed))
+        v_policy, app_private.elapsed(v_now, entry.last_call_at), fitting_customers)
   where e.id = entry.id;
   perform app_private.notify_customer(entry.customer_id, 'slot_available', v_hold.id, entry.id,
     jsonb_build_object('holdId', v_hold.id));
 end
 $$;
-comment on function app_private.make_offer(app_public.waitlist_entries, uuid[], tstzrange) is 'Holds the room of an entry for its customer and writes the notification that says so.';
+comment on function app_private.make_offer(app_public.waitlist_entries, integer, tstzrange) is 'Holds the room of an entry for its customer and writes the notification that says so.';
 
 create function app_private.is_anything_free(resource_ids uuid[], during tstzrange) returns boolean
 language sql stable
@@ -2256,11 +2743,39 @@ language sql stable
 as $$
   select exists (
     select from app_public.waitlist_entries e
-    where e.status = 'waiting' and e.room && is_waited_for.during
+    where e.status = 'waiting' and not e.for_places and e.room && is_waited_for.during
       and e.offering_id in (
         select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids)))
 $$;
 comment on function app_private.is_waited_for(uuid[], tstzrange) is 'Whether anybody waits for any of a freed range; usually nobody does, and then there is nothing to hand on.';
+
+create function app_private.offer_or_set_aside(
+  entry app_public.waitlist_entries, fitting_customers integer, freed tstzrange
+) returns void
+language plpgsql volatile
+as $$
+declare
+  v_reason text;
+  v_code text;
+begin
+  perform app_private.make_offer(entry, fitting_customers, freed);
+exception
+  when lock_not_available or deadlock_detected or serialization_failure or insufficient_resources
+    or system_error then
+    -- None of these is the fault of the entry.
+    raise;
+  when others then
+    -- One bad entry must not cancel somebody else's cancellation.
+    get stacked diagnostics v_reason = message_text, v_code = returned_sqlstate;
+    -- The entry's own customer reads the reason: what PostgreSQL says is for the server's log alone.
+    if v_code !~ '^(P0001|RS...)$' then
+      raise warning 'an offer could not be made: %', v_reason;
+      v_reason := format('The offer could not be made (%s).', v_code);
+    end if;
+    perform app_private.set_aside(entry.id, v_reason);
+end
+$$;
+comment on function app_private.offer_or_set_aside(app_public.waitlist_entries, integer, tstzrange) is 'Makes an offer, or marks an entry to which it cannot be made.';
 
 create function app_private.hand_on(
   resource_ids uuid[], during tstzrange, passing_over uuid default null, only_customer uuid default null
@@ -2269,8 +2784,6 @@ language plpgsql volatile
 as $$
 declare
   v_entry app_public.waitlist_entries;
-  v_reason text;
-  v_code text;
 begin
   -- Also what is over: the buffer before what somebody waits for may have begun.
   if not app_private.is_waited_for(resource_ids, during) then
@@ -2285,23 +2798,7 @@ begin
   while app_private.is_anything_free(resource_ids, during) loop
     v_entry := app_private.next_in_line(resource_ids, during, passing_over, only_customer);
     exit when v_entry.id is null;
-    begin
-      perform app_private.make_offer(v_entry, resource_ids, during);
-    exception
-      when lock_not_available or deadlock_detected or serialization_failure or insufficient_resources
-        or system_error then
-        -- None of these is the fault of the entry.
-        raise;
-      when others then
-        -- One bad entry must not cancel somebody else's cancellation.
-        get stacked diagnostics v_reason = message_text, v_code = returned_sqlstate;
-        -- The entry's own customer reads the reason: what PostgreSQL says is for the server's log alone.
-        if v_code !~ '^(P0001|RS...)$' then
-          raise warning 'an offer could not be made: %', v_reason;
-          v_reason := format('The offer could not be made (%s).', v_code);
-        end if;
-        perform app_private.set_aside(v_entry.id, v_reason);
-    end;
+    perform app_private.offer_or_set_aside(v_entry, app_private.fitting_customers(resource_ids, during), during);
   end loop;
   if only_customer is null then
     perform app_private.note_freeing(resource_ids, during);
@@ -2315,7 +2812,7 @@ language sql volatile
 as $$
   update app_public.waitlist_entries e
   set passed_at = case when e.customer_id = pass_over.customer_id then app_private.clock() end
-  where e.status = 'waiting' and e.room && during
+  where e.status = 'waiting' and not e.for_places and e.room && during
     and (e.passed_at is not null or e.customer_id = pass_over.customer_id)
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
@@ -2346,7 +2843,7 @@ as $$
   where r.id = resource_ids[1]
     and exists (
       select from app_public.waitlist_entries e
-      where e.status = 'waiting' and e.stuck_at is null and e.room && note_freeing.during
+      where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room && note_freeing.during
         and e.last_call_at <= (select app_private.clock()) and e.starts_at > (select app_private.clock())
         and e.offering_id in (
           select x.offering_id from app_public.offering_resources x
@@ -2364,7 +2861,8 @@ declare
 begin
   for v_other in
     select o.* from app_public.waitlist_entries o
-    where o.customer_id = entry.customer_id and o.status = 'waiting' and o.id <> entry.id
+    -- Who waits for a day may be offered another slot of it, when one fell through.
+    where o.customer_id = entry.customer_id and o.status = 'waiting' and (o.id <> entry.id or o.day is not null)
       and o.stuck_at is null and o.passed_at is null
       and o.offering_id in (
         select theirs.offering_id from app_public.offering_resources own
@@ -2372,8 +2870,7 @@ begin
         where own.offering_id = entry.offering_id)
     order by o.priority, o.joined_at, o.id
   loop
-    perform app_private.hand_on(app_private.resources_of(v_other.offering_id), v_other.room, null, v_other.customer_id)
-    where app_private.is_free(v_other.offering_id, v_other.room);
+    perform app_private.hand_on_to(v_other, v_other.customer_id) where app_private.has_room(v_other);
   end loop;
 end
 $$;
@@ -2393,6 +2890,7 @@ begin
       ended_at = case when end_offer.status <> 'waiting' then app_private.clock() end
   where e.id = end_offer.entry_id
   returning * into v_entry;
+  perform app_private.wait_for_the_day_again(v_entry) where v_entry.status = 'waiting' and v_entry.day is not null;
   perform app_private.end_booking(
     v_hold_id, case end_offer.status when 'expired' then 'expired' when 'waiting' then 'expired' else 'cancelled' end::app_public.booking_status,
     end_offer.reason, case when end_offer.status <> 'waiting' then v_entry.customer_id end);
@@ -2524,12 +3022,15 @@ begin
   end if;
   perform app_private.notify_customer(e.customer_id, 'last_call', null, e.id, jsonb_build_object('freeingId', v_freeing.id))
   from app_public.waitlist_entries e
-  where e.status = 'waiting' and e.stuck_at is null and e.room && v_freeing.during
+  where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room && v_freeing.during
     and e.last_call_at <= v_now and e.starts_at > v_now
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = any (v_freeing.resource_ids))
     and app_private.is_free(e.offering_id, e.room)
     and app_private.is_open(e.offering_id, e.starts_at, e.ends_at);
+  perform app_private.notify_customer(e.customer_id, 'last_call', null, e.id, jsonb_build_object('freeingId', v_freeing.id))
+  from app_public.slots s cross join lateral app_private.waiting_for(s) e
+  where s.id = v_freeing.slot_id and app_private.is_last_call(s, e) and app_private.is_on_sale(s);
   update app_private.freeings f set told_at = v_now where f.id = v_freeing.id;
 end
 $$;
@@ -2537,8 +3038,9 @@ comment on function app_private.tell_last_call(uuid) is 'Tells everyone still wa
 
 revoke execute on function
   app_private.next_in_line(uuid[], tstzrange, uuid, uuid), app_private.fitting_customers(uuid[], tstzrange),
-  app_private.make_offer(app_public.waitlist_entries, uuid[], tstzrange), app_private.is_anything_free(uuid[], tstzrange),
+  app_private.make_offer(app_public.waitlist_entries, integer, tstzrange), app_private.is_anything_free(uuid[], tstzrange),
   app_private.is_waited_for(uuid[], tstzrange),
+  app_private.offer_or_set_aside(app_public.waitlist_entries, integer, tstzrange),
   app_private.hand_on(uuid[], tstzrange, uuid, uuid), app_private.pass_over(uuid[], tstzrange, uuid),
   app_private.set_aside(uuid, text), app_private.note_freeing(uuid[], tstzrange),
   app_private.offer_kept_back(app_public.waitlist_entries),
@@ -2548,6 +3050,160 @@ revoke execute on function
   app_private.withdraw_offer(uuid, uuid, text), app_private.zone_of_customer(uuid, uuid),
   app_private.tell_last_call(uuid) from public;
 --! EndIncluded functions/offers.sql
+--! Included functions/slot_offers.sql
+-- Freed places are offered as freed rooms are (offers.sql): inside the transaction that frees them, under lock_room, by
+-- priority and time of joining. A party that does not fit keeps its place, and a smaller one behind it may be served.
+
+create function app_private.next_for_places(slot_id uuid, passing_over uuid, only_customer uuid)
+returns app_public.waitlist_entries
+language sql stable
+as $$
+  select e.*
+  from app_public.slots s
+  cross join lateral app_private.waiting_for(s) e
+  where s.id = next_for_places.slot_id and e.passed_at is null
+    and e.places <= s.capacity - s.taken
+    and app_private.last_call_of(s, e) > (select app_private.clock())
+    and e.customer_id is distinct from passing_over
+    and e.customer_id = coalesce(only_customer, e.customer_id)
+    and not exists (
+      select from app_public.waitlist_entries other
+      join app_public.offering_resources theirs on theirs.offering_id = other.offering_id
+      join app_public.offering_resources own on own.resource_id = theirs.resource_id
+      where other.customer_id = e.customer_id and other.hold_id is not null and own.offering_id = e.offering_id)
+    and app_private.is_on_sale(s)
+  order by e.priority, e.joined_at, e.id
+  limit 1
+$$;
+comment on function app_private.next_for_places(uuid, uuid, uuid) is 'The first waiting entry, by priority and time of joining, whose party fits into a slot now.';
+
+create function app_private.fitting_customers_of(slot_id uuid) returns integer
+language sql stable
+as $$
+  select count(*)::integer
+  from (
+    select distinct e.customer_id
+    from app_public.slots s
+    cross join lateral app_private.waiting_for(s) e
+    where s.id = fitting_customers_of.slot_id and e.places <= s.capacity - s.taken
+    limit 100
+  ) c
+$$;
+comment on function app_private.fitting_customers_of(uuid) is 'How many people wait whose party would fit into a slot now (counted up to 100).';
+
+create function app_private.offer_places(entry app_public.waitlist_entries, slot app_public.slots) returns void
+language plpgsql volatile
+as $$
+declare
+  v_entry app_public.waitlist_entries;
+begin
+  update app_public.waitlist_entries e
+  set slot_id = slot.id, starts_at = slot.starts_at, ends_at = slot.ends_at,
+      room = tstzrange(slot.starts_at, slot.ends_at), last_call_at = app_private.last_call_of(slot, e)
+  where e.id = entry.id and e.day is not null
+  returning * into v_entry;
+  perform app_private.offer_or_set_aside(
+    case when found then v_entry else entry end, app_private.fitting_customers_of(slot.id),
+    tstzrange(slot.starts_at, slot.ends_at));
+  select * into v_entry from app_public.waitlist_entries e where e.id = entry.id;
+  perform app_private.wait_for_the_day_again(v_entry) where v_entry.status = 'waiting' and v_entry.day is not null;
+end
+$$;
+comment on function app_private.offer_places(app_public.waitlist_entries, app_public.slots) is 'Offers places of a slot; who waits for a day is now about this slot of it.';
+
+create function app_private.wait_for_the_day_again(entry app_public.waitlist_entries) returns void
+language sql volatile
+as $$
+  update app_public.waitlist_entries e
+  set slot_id = null, starts_at = lower(d.during), ends_at = upper(d.during), room = d.during,
+      last_call_at = upper(d.during) - p.last_call
+  from app_private.day_of(entry.offering_id, entry.day) d (during), app_public.policy_versions p
+  where e.id = entry.id and p.id = e.policy_version_id
+$$;
+comment on function app_private.wait_for_the_day_again(app_public.waitlist_entries) is 'An offer fell through: any slot of the day will do again.';
+
+create function app_private.day_of(offering_id uuid, day date) returns tstzrange
+language sql stable
+as $$
+  select tstzrange(day::timestamp at time zone z.name, (day + 1)::timestamp at time zone z.name)
+  from app_private.zone_of(day_of.offering_id) z (name)
+$$;
+comment on function app_private.day_of(uuid, date) is 'A local day, from midnight to midnight.';
+
+create function app_private.hand_on_places(slot_id uuid, passing_over uuid default null, only_customer uuid default null)
+returns void
+language plpgsql volatile
+as $$
+declare
+  v_slot app_public.slots;
+  v_entry app_public.waitlist_entries;
+begin
+  select * into v_slot from app_public.slots s where s.id = hand_on_places.slot_id;
+  if not exists (select from app_private.waiting_for(v_slot)) then
+    return;
+  end if;
+  if only_customer is null then
+    update app_public.waitlist_entries e
+    set passed_at = case when e.customer_id = passing_over then app_private.clock() end
+    where e.id in (select w.id from app_private.waiting_for(v_slot) w)
+      and (e.passed_at is not null or e.customer_id = passing_over);
+  end if;
+  -- Ends: every round either takes places, or sets an entry aside.
+  loop
+    v_entry := app_private.next_for_places(slot_id, passing_over, only_customer);
+    exit when v_entry.id is null;
+    perform app_private.offer_places(v_entry, v_slot);
+  end loop;
+  if only_customer is null then
+    perform app_private.note_freed_places(slot_id);
+  end if;
+end
+$$;
+comment on function app_private.hand_on_places(uuid, uuid, uuid) is 'Offers the free places of a slot to the people waiting for it or for its day, as hand_on does for ranges of time; inside the last call it notes whom to tell.';
+
+create function app_private.note_freed_places(slot_id uuid) returns void
+language sql volatile
+as $$
+  insert into app_private.freeings (organization_id, resource_ids, during, slot_id)
+  select s.organization_id, '{}', tstzrange(s.starts_at, s.ends_at), s.id
+  from app_public.slots s
+  where s.id = note_freed_places.slot_id and app_private.is_on_sale(s)
+    and exists (select from app_private.waiting_for(s) e where app_private.is_last_call(s, e))
+$$;
+comment on function app_private.note_freed_places(uuid) is 'Notes places freed inside the last call of somebody still waiting; a job tells them, outside the lock.';
+
+create function app_private.hand_on_to(entry app_public.waitlist_entries, only_customer uuid default null) returns void
+language plpgsql volatile
+as $$
+begin
+  if entry.for_places then
+    perform app_private.hand_on_places(s.id, null, only_customer) from app_private.slots_of(entry) s;
+  else
+    perform app_private.hand_on(app_private.resources_of(entry.offering_id), entry.room, null, only_customer);
+  end if;
+end
+$$;
+comment on function app_private.hand_on_to(app_public.waitlist_entries, uuid) is 'Hands on whatever is free of what somebody waits for.';
+
+create function app_private.hand_on_slots(offering_ids uuid[], during tstzrange) returns void
+language sql volatile
+as $$
+  select app_private.hand_on_places(s.id)
+  from app_public.slots s
+  where s.offering_id = any (offering_ids) and s.ended_at is null and tstzrange(s.starts_at, s.ends_at) && during
+    and exists (select from app_private.waiting_for(s))
+  order by s.starts_at, s.id
+$$;
+comment on function app_private.hand_on_slots(uuid[], tstzrange) is 'Hands on the free places of the slots in a range that is open again.';
+
+revoke execute on function
+  app_private.next_for_places(uuid, uuid, uuid), app_private.fitting_customers_of(uuid),
+  app_private.offer_places(app_public.waitlist_entries, app_public.slots),
+  app_private.wait_for_the_day_again(app_public.waitlist_entries), app_private.day_of(uuid, date),
+  app_private.hand_on_places(uuid, uuid, uuid), app_private.note_freed_places(uuid),
+  app_private.hand_on_to(app_public.waitlist_entries, uuid), app_private.hand_on_slots(uuid[], tstzrange)
+from public;
+--! EndIncluded functions/slot_offers.sql
 --! Included functions/booking_core.sql
 -- What the functions for clients, links and time have in common. Nothing here asks who is calling; whoever calls has.
 
@@ -2630,8 +3286,9 @@ end;
 comment on function app_private.terms_of(app_public.policy_versions, timestamptz, timestamptz, boolean) is 'What a booking made (claimed, moved) at a moment begins as: pending where a manager has to agree; with attendance confirmed if made close to its start; else to be confirmed by the deadline.';
 
 create function app_private.insert_booking(
-  offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party_size integer,
-  purpose text, created_by uuid, at timestamptz, terms app_private.booking_terms, hold_expires_at timestamptz default null
+  offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party app_private.party,
+  purpose text, created_by uuid, at timestamptz, terms app_private.booking_terms, hold_expires_at timestamptz default null,
+  slot_id uuid default null
 ) returns app_public.bookings
 language plpgsql volatile
 as $$
@@ -2639,12 +3296,15 @@ declare
   v_booking app_public.bookings;
 begin
   insert into app_public.bookings (
-    organization_id, offering_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
-    party_size, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
+    organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
+    party_size, adults, children, infants, places, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
     confirm_by, attendance_confirmed_at, attendance_confirmed_how)
-  select f.organization_id, f.id, insert_booking.customer_id, policy.id,
+  select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
-    app_private.with_buffers(during, policy), insert_booking.party_size, insert_booking.purpose, f.price, g.currency,
+    case when insert_booking.slot_id is null then app_private.with_buffers(during, policy) else during end,
+    party.size, party.adults, party.children, party.infants, party.places, insert_booking.purpose,
+    case when insert_booking.slot_id is null then f.price
+      else party.places * app_private.price_of_person(insert_booking.slot_id) end, g.currency,
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
     terms.attendance_confirmed_at, terms.attendance_confirmed_how
   from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
@@ -2654,7 +3314,7 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, integer, text, uuid, timestamptz, app_private.booking_terms, timestamptz) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
+comment on function app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, text, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
 
 create function app_private.end_booking(
   booking_id uuid, status app_public.booking_status, reason text, passing_over uuid default null
@@ -2895,8 +3555,9 @@ revoke execute on function
   app_private.find_offering(uuid), app_private.policy_of(app_public.offerings), app_private.default_policy(uuid),
   app_private.new_reference(uuid, timestamptz),
   app_private.terms_of(app_public.policy_versions, timestamptz, timestamptz, boolean),
-  app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, integer, text, uuid, timestamptz, app_private.booking_terms, timestamptz),
-  app_private.end_booking(uuid, app_public.booking_status, text, uuid), app_private.lock_booking(uuid), app_private.require_booking(uuid, boolean, boolean),
+  app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, text, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid),
+  app_private.end_booking(uuid, app_public.booking_status, text, uuid), app_private.lock_booking(uuid),
+  app_private.require_booking(uuid, boolean, boolean),
   app_private.lock_customer(uuid), app_private.customer_of_user(uuid, uuid),
   app_private.refuse_if_blacked_out(uuid, timestamptz, timestamptz),
   app_private.check_times(uuid, app_public.policy_versions, tstzrange, timestamptz, boolean),
@@ -2910,7 +3571,7 @@ from public;
 --! Included functions/create_booking.sql
 -- Lock order: idempotency key, customer, resources. The checks come after the locks, each in a statement of its own.
 create function app_private.book(
-  customer app_public.customers, offering_id uuid, during tstzrange, party_size integer, purpose text,
+  customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party, purpose text,
   created_by uuid, as_manager boolean, needs_confirmation boolean
 ) returns app_public.bookings
 language plpgsql volatile
@@ -2918,6 +3579,9 @@ as $$
 declare
   v_offering app_public.offerings;
   v_policy app_public.policy_versions;
+  v_slot app_public.slots;
+  v_during tstzrange := during;
+  v_party app_private.party := app_private.without_ages(party);
   v_terms app_private.booking_terms;
   v_booking app_public.bookings;
   v_now timestamptz;
@@ -2925,31 +3589,54 @@ begin
   perform app_private.lock_room(array[offering_id]);
   v_now := app_private.clock();
   v_offering := app_private.find_offering(offering_id);
-  if v_offering.allocation <> 'exclusive' then
-    perform app_private.fail('RSARG', 'This offering is booked by the place, not by the hour.');
-  end if;
+  perform app_private.check_allocation(v_offering, slot_id is not null);
   v_policy := app_private.policy_of(v_offering);
-  perform app_private.check_times(offering_id, v_policy, during, v_now, not as_manager);
-  if not as_manager then
-    perform app_private.check_daily_bookings(customer.id, offering_id, v_policy, lower(during), null);
+  if slot_id is null then
+    perform app_private.check_times(offering_id, v_policy, during, v_now, not as_manager);
+  else
+    v_slot := app_private.find_slot(slot_id, offering_id);
+    v_during := tstzrange(v_slot.starts_at, v_slot.ends_at);
+    v_party := app_private.places_for(party, v_policy);
+    perform app_private.check_slot(v_slot, v_policy, v_party, v_now, not as_manager);
   end if;
-  perform app_private.refuse_if_taken(offering_id, v_policy, during, v_now, customer.id);
+  if not as_manager then
+    perform app_private.check_daily_bookings(customer.id, offering_id, v_policy, lower(v_during), null);
+  end if;
+  if slot_id is null then
+    perform app_private.refuse_if_taken(offering_id, v_policy, during, v_now, customer.id);
+  else
+    perform app_private.refuse_if_full(v_slot, v_policy, v_party, v_now, customer.id);
+  end if;
 
-  v_terms := app_private.terms_of(v_policy, lower(during), v_now, v_policy.requires_approval and not as_manager);
+  v_terms := app_private.terms_of(v_policy, lower(v_during), v_now, v_policy.requires_approval and not as_manager);
   if not needs_confirmation then
     v_terms.confirm_by := null;
     v_terms.attendance_confirmed_at := v_now;
     v_terms.attendance_confirmed_how := 'not_needed';
   end if;
   v_booking := app_private.insert_booking(
-    offering_id, customer.id, v_policy, during, party_size, purpose, created_by, v_now, v_terms);
+    offering_id, customer.id, v_policy, v_during, v_party, purpose, created_by, v_now, v_terms, null, slot_id);
   perform app_private.close_overlapping_entries(v_booking);
   perform app_private.tell_of_booking(v_booking, 'booking_received');
   return v_booking;
 end
 $$;
-comment on function app_private.book(app_public.customers, uuid, tstzrange, integer, text, uuid, boolean, boolean) is 'Books free room for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
-revoke execute on function app_private.book(app_public.customers, uuid, tstzrange, integer, text, uuid, boolean, boolean) from public;
+comment on function app_private.book(app_public.customers, uuid, tstzrange, uuid, app_private.party, text, uuid, boolean, boolean) is 'Books free room, or places of a slot, for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
+revoke execute on function app_private.book(app_public.customers, uuid, tstzrange, uuid, app_private.party, text, uuid, boolean, boolean) from public;
+
+create function app_private.check_allocation(offering app_public.offerings, by_place boolean) returns void
+language plpgsql stable
+as $$
+begin
+  if offering.allocation = 'capacity' and not by_place then
+    perform app_private.fail('RSARG', 'This offering is booked by the place, not by the hour: name a slot.');
+  elsif offering.allocation = 'exclusive' and by_place then
+    perform app_private.fail('RSARG', 'This offering is booked by the hour; it has no slots.');
+  end if;
+end
+$$;
+comment on function app_private.check_allocation(app_public.offerings, boolean) is 'Refuses what an offering is not booked by. Errors: RSARG.';
+revoke execute on function app_private.check_allocation(app_public.offerings, boolean) from public;
 
 create function app_private.checked_text(value text, longest integer) returns text
 language plpgsql immutable
@@ -2964,23 +3651,63 @@ $$;
 comment on function app_private.checked_text(text, integer) is 'A text as it is stored: trimmed, null if blank. Errors: RSARG too long.';
 revoke execute on function app_private.checked_text(text, integer) from public;
 
-create function app_private.checked_party(party_size integer) returns integer
+create function app_private.checked_party(
+  party_size integer, adults integer default null, children integer default null, infants integer default null
+) returns app_private.party
 language plpgsql immutable
 as $$
+declare
+  v_size bigint := coalesce(party_size, 1);
 begin
-  if coalesce(party_size, 1) not between 1 and 100000 then
+  if num_nonnulls(adults, children, infants) > 0 then
+    v_size := coalesce(adults, 0)::bigint + coalesce(children, 0) + coalesce(infants, 0);
+    if least(adults, children, infants) < 0 or coalesce(adults, 0)::bigint + coalesce(children, 0) = 0 then
+      perform app_private.fail('RSARG', 'A party has an adult or a child, and no number under 0.');
+    end if;
+  end if;
+  if v_size not between 1 and 100000 then
     perform app_private.fail('RSARG', 'The number of people has to be between 1 and 100000.');
   end if;
-  return coalesce(party_size, 1);
+  if num_nonnulls(adults, children, infants) = 0 then
+    return row(v_size, null, null, null, v_size)::app_private.party;
+  end if;
+  return row(v_size, coalesce(adults, 0), coalesce(children, 0), coalesce(infants, 0), v_size)::app_private.party;
 end
 $$;
-comment on function app_private.checked_party(integer) is 'A party size, 1 if none is given. Errors: RSARG.';
-revoke execute on function app_private.checked_party(integer) from public;
+comment on function app_private.checked_party(integer, integer, integer, integer) is 'A party: of so many people, 1 if nothing is said, or of adults, children and infants. Errors: RSARG.';
+revoke execute on function app_private.checked_party(integer, integer, integer, integer) from public;
+
+-- A party of a range of time is a number, whoever the people are.
+create function app_private.without_ages(party app_private.party) returns app_private.party
+language sql immutable
+return row(party.size, null, null, null, party.size)::app_private.party;
+comment on function app_private.without_ages(app_private.party) is 'A party as a range of time is booked for it.';
+revoke execute on function app_private.without_ages(app_private.party) from public;
+
+-- Start and end are those of the slot, where one is named.
+create function app_private.requested_room(
+  offering_id uuid, slot_id uuid, starts_at timestamptz, ends_at timestamptz, local_starts_at timestamp,
+  local_ends_at timestamp
+) returns tstzrange
+language plpgsql stable
+as $$
+begin
+  if slot_id is null then
+    return app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  elsif num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    perform app_private.fail('RSARG', 'A slot has its own start and end: leave them out.');
+  end if;
+  return null;
+end
+$$;
+comment on function app_private.requested_room(uuid, uuid, timestamptz, timestamptz, timestamp, timestamp) is 'The range a client asked for; none with a slot. Errors: RSARG, RSTIM.';
+revoke execute on function app_private.requested_room(uuid, uuid, timestamptz, timestamptz, timestamp, timestamp) from public;
 
 create function app_public.create_booking(
   offering_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
   local_starts_at timestamp default null, local_ends_at timestamp default null,
-  party_size integer default 1, purpose text default null, idempotency_key text default null
+  party_size integer default 1, purpose text default null, idempotency_key text default null,
+  slot_id uuid default null, adults integer default null, children integer default null, infants integer default null
 ) returns app_public.bookings
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -2992,13 +3719,14 @@ declare
   v_id uuid;
   v_booking app_public.bookings;
 begin
-  v_during := app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking', idempotency_key,
-    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, purpose));
+    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, purpose,
+      slot_id, adults, children, infants));
   if v_id is null then
     v_booking := app_private.book(
-      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during,
-      app_private.checked_party(party_size), app_private.checked_text(purpose, 500), v_user.id, false, true);
+      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id,
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), v_user.id, false, true);
     perform app_private.end_idempotent('create_booking', idempotency_key, v_booking.id);
     return v_booking;
   end if;
@@ -3006,14 +3734,15 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text) is 'Books free room for the signed-in user. Give start and end as moments (with an offset) or as local times of the offering. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit, RSFUL taken (details: alternatives, mayWait), RSARG bad or repeated argument.';
+comment on function app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
 
 create function app_public.create_booking_for(
   offering_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
   local_starts_at timestamp default null, local_ends_at timestamp default null,
   name text default null, email text default null, phone text default null, locale text default null,
   party_size integer default 1, purpose text default null, needs_confirmation boolean default true,
-  idempotency_key text default null
+  idempotency_key text default null,
+  slot_id uuid default null, adults integer default null, children integer default null, infants integer default null
 ) returns app_public.bookings
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -3030,14 +3759,14 @@ begin
     perform app_private.fail('RSARG', 'Without an e-mail address nobody can be asked to confirm: enter the booking as needing no confirmation.');
   end if;
   v_offering := app_private.find_offering(offering_id);
-  v_during := app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking_for', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), name, email,
-      phone, locale, party_size, purpose, needs_confirmation));
+      phone, locale, party_size, purpose, needs_confirmation, slot_id, adults, children, infants));
   if v_id is null then
     v_booking := app_private.book(
-      app_private.guest(v_offering.organization_id, name, email, phone, locale), offering_id, v_during,
-      app_private.checked_party(party_size), app_private.checked_text(purpose, 500), app_private.current_user_id(),
+      app_private.guest(v_offering.organization_id, name, email, phone, locale), offering_id, v_during, slot_id,
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), app_private.current_user_id(),
       true, coalesce(needs_confirmation, true));
     perform app_private.end_idempotent('create_booking_for', idempotency_key, v_booking.id);
     return v_booking;
@@ -3046,7 +3775,7 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
+comment on function app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
 
 create function app_private.guest(organization_id uuid, name text, email text, phone text, locale text)
 returns app_public.customers
@@ -3089,12 +3818,12 @@ $$;
 comment on function app_private.guest(uuid, text, text, text, text) is 'The customer with an address, or a new one without account, locked. Errors: RSARG.';
 
 revoke execute on function
-  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text),
-  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text),
+  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer),
+  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer),
   app_private.guest(uuid, text, text, text, text) from public;
 grant execute on function
-  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text),
-  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text)
+  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer),
+  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer)
 to reslot_user, reslot_admin;
 --! EndIncluded functions/create_booking.sql
 --! Included functions/modify_booking.sql
@@ -3186,6 +3915,9 @@ declare
   v_during tstzrange := tstzrange(v_booking.starts_at, v_booking.ends_at);
 begin
   if num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    if v_booking.slot_id is not null then
+      perform app_private.fail('RSARG', 'A slot has its own start and end: leave them out.');
+    end if;
     v_during := app_private.requested_range(v_booking.offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
   if purpose is not null then
@@ -3538,7 +4270,8 @@ from public;
 --! EndIncluded functions/lock_entry.sql
 --! Included functions/join_waitlist.sql
 create function app_private.check_may_wait(
-  customer app_public.customers, offering app_public.offerings, policy app_public.policy_versions, during tstzrange
+  customer app_public.customers, offering app_public.offerings, policy app_public.policy_versions, during tstzrange,
+  is_free boolean, day date
 ) returns void
 language plpgsql stable
 as $$
@@ -3546,14 +4279,15 @@ declare
   v_zone text := app_private.zone_of(offering.id);
   v_day date := (lower(during) at time zone v_zone)::date;
 begin
-  if app_private.is_free(offering.id, app_private.with_buffers(during, policy)) then
-    perform app_private.fail('RSAVL', 'This time is free: you can book it, there is no need to wait.');
+  if is_free then
+    perform app_private.fail('RSAVL', 'There is room: you can book it, there is no need to wait.');
   elsif app_private.has_booking_there(customer.id, offering.id, during) then
     perform app_private.fail('RSDUP', 'You have a booking here at that time.');
   elsif exists (
     select from app_public.waitlist_entries e
     where e.customer_id = customer.id and e.offering_id = offering.id and e.ended_at is null
       and e.starts_at = lower(during) and e.ends_at = upper(during)
+      and e.day is not distinct from check_may_wait.day
   ) then
     perform app_private.fail('RSDUP', 'You are already waiting for this time.');
   elsif policy.max_entries_per_day <= (
@@ -3567,13 +4301,14 @@ begin
   end if;
 end
 $$;
-comment on function app_private.check_may_wait(app_public.customers, app_public.offerings, app_public.policy_versions, tstzrange) is 'Refuses to queue for what is free, for what one has, twice for the same, or too often for one day. Customer and room are locked. Errors: RSAVL, RSDUP, RSLIM.';
-revoke execute on function app_private.check_may_wait(app_public.customers, app_public.offerings, app_public.policy_versions, tstzrange) from public;
+comment on function app_private.check_may_wait(app_public.customers, app_public.offerings, app_public.policy_versions, tstzrange, boolean, date) is 'Refuses to queue for what is free, for what one has, twice for the same, or too often for one day. Customer and room are locked. Errors: RSAVL, RSDUP, RSLIM.';
+revoke execute on function app_private.check_may_wait(app_public.customers, app_public.offerings, app_public.policy_versions, tstzrange, boolean, date) from public;
 
 -- The room lock makes two orders of a release and a join the only two: either the join sees free room (RSAVL), or the
 -- release sees the entry (I4).
 create function app_private.join_queue(
-  customer app_public.customers, offering_id uuid, during tstzrange, party_size integer, note text
+  customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, day date, party app_private.party,
+  note text
 ) returns app_public.waitlist_entries
 language plpgsql volatile
 as $$
@@ -3586,30 +4321,102 @@ begin
   perform app_private.lock_room(array[offering_id]);
   v_now := app_private.clock();
   v_offering := app_private.find_offering(offering_id);
+  perform app_private.check_allocation(v_offering, num_nonnulls(slot_id, day) > 0);
   v_policy := app_private.policy_of(v_offering);
   if not v_policy.waitlist_enabled then
     perform app_private.fail('RSOFF', 'There is no waiting list here.');
   end if;
-  perform app_private.check_times(offering_id, v_policy, during, v_now, false);
-  perform app_private.check_may_wait(customer, v_offering, v_policy, during);
+  v_entry.offering_id := offering_id;
+  v_entry.slot_id := slot_id;
+  v_entry.day := day;
+  v_entry.for_places := num_nonnulls(slot_id, day) > 0;
+  v_entry := app_private.place_entry(v_entry, v_policy, during, party, v_now);
+  perform app_private.check_may_wait(customer, v_offering, v_policy, tstzrange(v_entry.starts_at, v_entry.ends_at),
+    app_private.has_room(v_entry), day);
   insert into app_public.waitlist_entries (
-    organization_id, offering_id, customer_id, policy_version_id, starts_at, ends_at, room, last_call_at, party_size,
-    note, joined_at)
-  values (v_offering.organization_id, v_offering.id, customer.id, v_policy.id, lower(during), upper(during),
-    app_private.with_buffers(during, v_policy), lower(during) - v_policy.last_call, join_queue.party_size,
-    join_queue.note, v_now)
+    organization_id, offering_id, slot_id, day, customer_id, policy_version_id, starts_at, ends_at, room, last_call_at,
+    party_size, adults, children, infants, places, note, joined_at)
+  values (v_offering.organization_id, v_offering.id, slot_id, day, customer.id, v_policy.id, v_entry.starts_at,
+    v_entry.ends_at, v_entry.room, v_entry.last_call_at, v_entry.party_size, v_entry.adults, v_entry.children,
+    v_entry.infants, v_entry.places, join_queue.note, v_now)
   returning * into v_entry;
   perform app_private.notify_customer(customer.id, 'waitlist_joined', null, v_entry.id);
   return v_entry;
 end
 $$;
-comment on function app_private.join_queue(app_public.customers, uuid, tstzrange, integer, text) is 'Enters a locked customer into the queue. Errors: RSNTF, RSOFF, RSTIM, RSBLK, RSAVL, RSDUP, RSLIM.';
-revoke execute on function app_private.join_queue(app_public.customers, uuid, tstzrange, integer, text) from public;
+comment on function app_private.join_queue(app_public.customers, uuid, tstzrange, uuid, date, app_private.party, text) is 'Enters a locked customer into the queue for a range of time, a slot or a day. Errors: RSNTF, RSARG, RSOFF, RSTIM, RSBLK, RSAVL, RSDUP, RSLIM.';
+revoke execute on function app_private.join_queue(app_public.customers, uuid, tstzrange, uuid, date, app_private.party, text) from public;
+
+create function app_private.place_entry(
+  entry app_public.waitlist_entries, policy app_public.policy_versions, during tstzrange, party app_private.party,
+  now_at timestamptz
+) returns app_public.waitlist_entries
+language plpgsql stable
+as $$
+declare
+  v_entry app_public.waitlist_entries := entry;
+  v_during tstzrange := during;
+  v_party app_private.party := app_private.without_ages(party);
+begin
+  if entry.for_places then
+    v_party := app_private.places_for(party, policy);
+    v_during := app_private.places_waited_for(entry, policy, v_party, now_at);
+    v_entry.room := v_during;
+  else
+    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
+    v_entry.room := app_private.with_buffers(v_during, policy);
+  end if;
+  v_entry.starts_at := lower(v_during);
+  v_entry.ends_at := upper(v_during);
+  -- Of a day each slot has its own; this one is only the last there could be.
+  v_entry.last_call_at := case when entry.day is null then lower(v_during) else upper(v_during) end - policy.last_call;
+  v_entry.party_size := v_party.size;
+  v_entry.adults := v_party.adults;
+  v_entry.children := v_party.children;
+  v_entry.infants := v_party.infants;
+  v_entry.places := v_party.places;
+  return v_entry;
+end
+$$;
+comment on function app_private.place_entry(app_public.waitlist_entries, app_public.policy_versions, tstzrange, app_private.party, timestamptz) is 'When and for how many an entry waits, if one may wait for that at all. Errors: RSNTF, RSTIM, RSBLK, RSLIM.';
+revoke execute on function app_private.place_entry(app_public.waitlist_entries, app_public.policy_versions, tstzrange, app_private.party, timestamptz) from public;
+
+create function app_private.places_waited_for(
+  entry app_public.waitlist_entries, policy app_public.policy_versions, party app_private.party, now_at timestamptz
+) returns tstzrange
+language plpgsql stable
+as $$
+declare
+  v_slot app_public.slots;
+begin
+  if entry.slot_id is not null then
+    v_slot := app_private.find_slot(entry.slot_id, entry.offering_id);
+  else
+    -- Any slot that could ever do; if there is none, the largest one says why.
+    select s.* into v_slot from app_private.slots_of(entry) s
+    order by s.starts_at > now_at desc, app_private.is_on_sale(s) desc, s.capacity desc, s.starts_at limit 1;
+    if v_slot.id is null then
+      perform app_private.fail('RSTIM', 'There is nothing on this day.');
+    end if;
+  end if;
+  perform app_private.check_slot(v_slot, policy, party, now_at, false);
+  if party.size > policy.max_party or party.places > v_slot.capacity then
+    perform app_private.fail('RSLIM', format('A party has at most %s people here.', least(policy.max_party, v_slot.capacity)),
+      jsonb_build_object('maxParty', least(policy.max_party, v_slot.capacity)));
+  end if;
+  return case when entry.slot_id is null then app_private.day_of(entry.offering_id, entry.day)
+    else tstzrange(v_slot.starts_at, v_slot.ends_at) end;
+end
+$$;
+comment on function app_private.places_waited_for(app_public.waitlist_entries, app_public.policy_versions, app_private.party, timestamptz) is 'The range of a slot, or of a local day, that a party may wait for. Errors: RSNTF, RSTIM, RSBLK, RSLIM.';
+revoke execute on function app_private.places_waited_for(app_public.waitlist_entries, app_public.policy_versions, app_private.party, timestamptz) from public;
 
 create function app_public.join_waitlist(
   offering_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
   local_starts_at timestamp default null, local_ends_at timestamp default null,
-  party_size integer default 1, note text default null, idempotency_key text default null
+  party_size integer default 1, note text default null, idempotency_key text default null,
+  slot_id uuid default null, day date default null,
+  adults integer default null, children integer default null, infants integer default null
 ) returns app_public.waitlist_entries
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -3621,13 +4428,20 @@ declare
   v_id uuid;
   v_entry app_public.waitlist_entries;
 begin
-  v_during := app_private.requested_range(offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  if num_nonnulls(slot_id, day) = 2 then
+    perform app_private.fail('RSARG', 'Wait for a slot or for a day, not for both.');
+  elsif day is not null and day not between date '1900-01-01' and date '9999-01-01' then
+    perform app_private.fail('RSTIM', 'The day has to be a real date.');
+  elsif day is null or num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  end if;
   v_id := app_private.begin_idempotent('join_waitlist', idempotency_key,
-    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, note));
+    jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, note,
+      slot_id, day::text, adults, children, infants));
   if v_id is null then
     v_entry := app_private.join_queue(
-      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during,
-      app_private.checked_party(party_size), app_private.checked_text(note, 500));
+      app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id, day,
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(note, 500));
     perform app_private.end_idempotent('join_waitlist', idempotency_key, v_entry.id);
     return v_entry;
   end if;
@@ -3635,9 +4449,9 @@ begin
   return v_entry;
 end
 $$;
-comment on function app_public.join_waitlist(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text) is 'Waits for taken room. When it (or a longer range around it) is freed, it is held for one person after another, by priority and time of joining. Errors: RSAUT, RSVER, RSNTF no such offering, RSOFF no waiting list here, RSTIM, RSBLK not bookable at that time, RSAVL free: book it, RSDUP already waiting or booked, RSLIM daily limit, RSARG.';
-revoke execute on function app_public.join_waitlist(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text) from public;
-grant execute on function app_public.join_waitlist(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text) to reslot_user, reslot_admin;
+comment on function app_public.join_waitlist(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, date, integer, integer, integer) is 'Waits for taken room: a range of time, places of a slot, or places of any slot of a local date. When it (or a longer range around it) is freed, it is held for one person after another, by priority and time of joining. Errors: RSAUT, RSVER, RSNTF no such offering, RSOFF no waiting list here, RSTIM, RSBLK not bookable at that time, RSAVL free: book it, RSDUP already waiting or booked, RSLIM daily limit or size of the party, RSARG.';
+revoke execute on function app_public.join_waitlist(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, date, integer, integer, integer) from public;
+grant execute on function app_public.join_waitlist(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, date, integer, integer, integer) to reslot_user, reslot_admin;
 --! EndIncluded functions/join_waitlist.sql
 --! Included functions/claim_slot.sql
 create function app_private.lock_entry_to_claim(entry_id uuid) returns app_public.waitlist_entries
@@ -3686,23 +4500,53 @@ end
 $$;
 comment on function app_private.claim_hold(app_public.waitlist_entries, app_public.policy_versions, timestamptz) is 'Turns a hold into a booking, if its deadline has not passed. Errors: RSEXP, RSBLK.';
 
+create function app_private.slot_to_claim(entry app_public.waitlist_entries, now_at timestamptz) returns app_public.slots
+language sql stable
+as $$
+  select s.* from app_public.slots s
+  where s.offering_id = entry.offering_id and (s.id = entry.slot_id or s.day = entry.day and s.ended_at is null)
+  -- Of a day the first that has room for the party; else the first that is to come, which says why not.
+  order by app_private.is_last_call(s, entry) and app_private.is_on_sale(s) desc, s.starts_at > now_at desc,
+    s.starts_at, s.id
+  limit 1
+$$;
+comment on function app_private.slot_to_claim(app_public.waitlist_entries, timestamptz) is 'The slot somebody gets who claims inside the last call.';
+
 create function app_private.claim_in_last_call(entry app_public.waitlist_entries, policy app_public.policy_versions, now_at timestamptz)
 returns app_public.bookings
 language plpgsql volatile
 as $$
 declare
-  v_during tstzrange := tstzrange(entry.starts_at, entry.ends_at);
+  v_entry app_public.waitlist_entries := entry;
+  v_slot app_public.slots;
+  v_during tstzrange;
 begin
-  if entry.starts_at <= now_at then
+  if entry.for_places then
+    v_slot := app_private.slot_to_claim(entry, now_at);
+    v_entry.slot_id := v_slot.id;
+    v_entry.starts_at := v_slot.starts_at;
+    v_entry.ends_at := v_slot.ends_at;
+    v_entry.last_call_at := app_private.last_call_of(v_slot, entry);
+  end if;
+  v_during := tstzrange(v_entry.starts_at, v_entry.ends_at);
+  if v_entry.starts_at <= now_at then
     perform app_private.fail('RSEXP', 'The time you waited for has come.');
-  elsif entry.last_call_at > now_at then
+  elsif v_entry.last_call_at > now_at then
     perform app_private.fail('RSSTA', 'It is not your turn yet; we write to you as soon as there is a place.');
   end if;
-  perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
-  perform app_private.refuse_if_taken(entry.offering_id, policy, v_during, now_at, entry.customer_id);
+  if entry.for_places then
+    perform app_private.check_slot(v_slot, policy, app_private.party_of(entry), now_at, false);
+    perform app_private.refuse_if_full(v_slot, policy, app_private.party_of(entry), now_at, entry.customer_id);
+  else
+    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
+    perform app_private.refuse_if_taken(entry.offering_id, policy, v_during, now_at, entry.customer_id);
+  end if;
+  update app_public.waitlist_entries e set slot_id = v_slot.id, starts_at = v_slot.starts_at, ends_at = v_slot.ends_at,
+    room = v_during, last_call_at = v_entry.last_call_at
+  where e.id = entry.id and entry.day is not null;
   return app_private.insert_booking(
-    entry.offering_id, entry.customer_id, policy, v_during, entry.party_size, null, null, now_at,
-    app_private.terms_of(policy, entry.starts_at, now_at, policy.requires_approval));
+    entry.offering_id, entry.customer_id, policy, v_during, app_private.party_of(entry), null, null, now_at,
+    app_private.terms_of(policy, v_entry.starts_at, now_at, policy.requires_approval), null, v_entry.slot_id);
 end
 $$;
 comment on function app_private.claim_in_last_call(app_public.waitlist_entries, app_public.policy_versions, timestamptz) is 'Inside the last call nothing is held: the first to claim gets it. Errors: RSEXP, RSSTA not your turn, RSTIM, RSBLK, RSFUL.';
@@ -3762,6 +4606,7 @@ comment on function app_public.claim_slot(uuid) is 'Claims the place held for on
 revoke execute on function
   app_private.lock_entry_to_claim(uuid),
   app_private.claim_hold(app_public.waitlist_entries, app_public.policy_versions, timestamptz),
+  app_private.slot_to_claim(app_public.waitlist_entries, timestamptz),
   app_private.claim_in_last_call(app_public.waitlist_entries, app_public.policy_versions, timestamptz),
   app_private.claim(uuid),
   app_public.claim_slot(uuid)
@@ -3877,7 +4722,7 @@ begin
   set priority = set_waitlist_priority.priority, priority_set_at = app_private.clock(), stuck_at = null, stuck_reason = null
   where e.id = v_entry.id;
   -- Having been looked at, it is no longer set aside, and may be first in line for room that is free.
-  perform app_private.hand_on(app_private.resources_of(v_entry.offering_id), v_entry.room)
+  perform app_private.hand_on_to(v_entry)
   where v_entry.stuck_at is not null;
   select * into v_entry from app_public.waitlist_entries e where e.id = v_entry.id;
   return v_entry;
@@ -4075,6 +4920,7 @@ begin
     perform app_private.hand_on(array(
       select distinct x.resource_id from app_public.offering_resources x
       where x.offering_id = any (v_offerings) order by 1), tstzrange(v_blackout.starts_at, v_blackout.ends_at));
+    perform app_private.hand_on_slots(v_offerings, tstzrange(v_blackout.starts_at, v_blackout.ends_at));
   else
     for v_booking in
       select b.* from app_private.bookings_hit(v_blackout) b
@@ -4126,6 +4972,8 @@ begin
       case when v_blackout.offering_id is null then array[v_blackout.resource_id]
         else app_private.resources_of(v_blackout.offering_id) end,
       tstzrange(v_blackout.starts_at, v_blackout.ends_at));
+    perform app_private.hand_on_slots(
+      array(select app_private.offerings_hit(v_blackout)), tstzrange(v_blackout.starts_at, v_blackout.ends_at));
   end if;
   return v_blackout;
 end
@@ -4170,6 +5018,8 @@ begin
   where b.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
     and b.status in ('pending', 'confirmed') and b.starts_at > (select app_private.clock())
+    -- A slot takes place when its schedule says.
+    and b.slot_id is null
     and not app_private.hours_of(v_resource.id, b.starts_at, b.ends_at) @> tstzrange(b.starts_at, b.ends_at);
   if v_outside is not null and not coalesce(keep_bookings, false) then
     perform app_private.fail('RSBLK',
@@ -4179,7 +5029,7 @@ begin
   -- Whoever was offered a time that is closed now loses the offer, not the place in the queue.
   perform app_private.end_offer(e.id, 'waiting', 'This time is outside the opening hours now.')
   from app_public.waitlist_entries e
-  where e.hold_id is not null
+  where e.hold_id is not null and not e.for_places
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
     and not app_private.hours_of(v_resource.id, e.starts_at, e.ends_at) @> tstzrange(e.starts_at, e.ends_at);
@@ -4260,8 +5110,12 @@ begin
   end if;
   perform app_private.lock_room(array[v_offering.id]);
   if exists (select from app_public.bookings b where b.offering_id = v_offering.id and b.ended_at is null)
-     or exists (select from app_public.waitlist_entries e where e.offering_id = v_offering.id and e.ended_at is null) then
-    perform app_private.fail('RSSTA', 'This offering has bookings or people waiting; create a new one and archive this one.');
+     or exists (select from app_public.waitlist_entries e where e.offering_id = v_offering.id and e.ended_at is null)
+     or exists (select from app_public.slots s where s.offering_id = v_offering.id and s.ended_at is null) then
+    perform app_private.fail('RSSTA', 'This offering has bookings, slots or people waiting; create a new one and archive this one.');
+  elsif v_offering.allocation = 'exclusive'
+     and not exists (select from app_public.resources r where r.id = any (resource_ids) and not r.shared) then
+    perform app_private.fail('RSARG', 'What many can use at once is never taken: name a resource that is in one place only.');
   end if;
   delete from app_public.offering_resources x where x.offering_id = v_offering.id;
   insert into app_public.offering_resources (offering_id, resource_id, organization_id)
@@ -4269,7 +5123,7 @@ begin
   return v_offering;
 end
 $$;
-comment on function app_public.set_offering_resources(uuid, uuid[]) is 'For managers: which resources an offering uses, all of them at once; only while it has neither bookings nor people waiting. Errors: RSNTF, RSARG, RSSTA.';
+comment on function app_public.set_offering_resources(uuid, uuid[]) is 'For managers: which resources an offering uses, all of them at once; only while it has neither bookings, slots nor people waiting. Errors: RSNTF, RSARG, RSSTA.';
 
 create function app_public.revise_policy(policy_id uuid, changes jsonb) returns app_public.policy_versions
 language plpgsql volatile security definer
@@ -4331,6 +5185,7 @@ begin
   new.min_duration := app_private.in_seconds(new.min_duration);
   new.max_duration := app_private.in_seconds(new.max_duration);
   new.booking_cutoff := app_private.in_seconds(new.booking_cutoff);
+  new.minimum_cutoff := app_private.in_seconds(new.minimum_cutoff);
   new.mail_give_up_after := app_private.in_seconds(new.mail_give_up_after);
   new.reminder_leads := array(select app_private.in_seconds(l) from unnest(new.reminder_leads) with ordinality u (l, n) order by n);
   return new;
@@ -4380,7 +5235,7 @@ declare
     and (select p.auto_cancel <> 'on' from app_public.policy_versions p where p.id = booking.policy_version_id);
   v_notice_ends_at timestamptz := app_private.clock() + policy.min_notice;
   v_room tstzrange := app_private.with_buffers(tstzrange(booking.starts_at, booking.ends_at), policy);
-  v_changes_room boolean := v_room <> booking.room;
+  v_changes_room boolean := v_room <> booking.room and booking.slot_id is null;
   v_booking app_public.bookings;
 begin
   if v_changes_room then
@@ -4391,7 +5246,7 @@ begin
     end if;
   end if;
   update app_public.bookings b
-  set policy_version_id = policy.id, room = v_room,
+  set policy_version_id = policy.id, room = case when v_changes_room then v_room else b.room end,
       -- Every mail about the booking states it, from the first.
       confirm_by = case when b.confirm_by is not null then greatest(b.confirm_by, b.starts_at - policy.confirm_deadline,
         case when v_asks_anew and v_notice_ends_at < b.starts_at then v_notice_ends_at end) end,
@@ -4422,6 +5277,312 @@ grant execute on function
   app_public.set_offering_resources(uuid, uuid[]),
   app_public.revise_policy(uuid, jsonb), app_public.apply_policy(uuid) to reslot_user, reslot_admin;
 --! EndIncluded functions/configuration.sql
+--! Included functions/recurrences.sql
+-- The dates of a schedule are local dates, and become moments only when slots are made of them. Rules of one's own
+-- (RFC 5545) are worked out by a job, with a library.
+create function app_private.recurrence_dates(schedule app_public.schedules, since date, until date) returns setof date
+language sql stable
+as $$
+  select d.day::date
+  -- Timestamps without zone, as in hours_of: a series of dates would be one of midnights of the session's zone.
+  from generate_series(
+    greatest(since, schedule.valid_from)::timestamp, least(until, schedule.valid_until)::timestamp, interval '1 day') d (day)
+  where case schedule.recurrence
+    when 'none' then d.day = schedule.valid_from
+    when 'daily' then true
+    when 'weekly' then extract(isodow from d.day)::smallint = any (schedule.weekdays)
+    -- Weeks begin on Monday, and are counted from the one of the first date.
+    when 'every_two_weeks' then extract(isodow from d.day)::smallint = any (schedule.weekdays)
+      and (date_trunc('week', d.day)::date - date_trunc('week', schedule.valid_from::timestamp)::date) % 14 = 0
+    -- Months without this date have none.
+    when 'monthly' then extract(day from d.day) = extract(day from schedule.valid_from)
+    else false end
+$$;
+comment on function app_private.recurrence_dates(app_public.schedules, date, date) is 'The local dates of a schedule between two dates; none of a custom one.';
+revoke execute on function app_private.recurrence_dates(app_public.schedules, date, date) from public;
+--! EndIncluded functions/recurrences.sql
+--! Included functions/generate_slots.sql
+-- Slots are made of schedules: as often as one likes, always with the same outcome. What somebody has booked, and what a
+-- manager has changed by hand, stays as it is.
+
+create function app_private.plan_slot(
+  schedule app_public.schedules, policy app_public.policy_versions, zone text, local_starts_at timestamp, now_at timestamptz
+) returns app_public.planned_slot
+language plpgsql stable
+as $$
+declare
+  v_starts_at timestamptz := app_private.wall_time_if_any(local_starts_at, zone);
+  v_slot app_public.slots;
+begin
+  -- A start that the clocks skip is reported rather than moved: nobody meant the hour after.
+  if v_starts_at is null then
+    return row(local_starts_at, 'gap', null)::app_public.planned_slot;
+  end if;
+  select * into v_slot from app_public.slots s where s.schedule_id = schedule.id and s.starts_at = v_starts_at;
+  return row(local_starts_at, case
+    when v_slot.id is not null then case
+      when (v_slot.capacity, v_slot.min_size) <> (schedule.capacity, schedule.min_size)
+        and v_slot.ended_at is null and v_slot.starts_at > now_at and v_slot.altered_at is null
+        and not exists (select from app_public.bookings b where b.slot_id = v_slot.id and b.ended_at is null)
+        then 'changed'
+      else 'exists' end
+    when v_starts_at <= now_at then 'over'
+    when exists (select from app_private.blackouts_over(schedule.offering_id, v_starts_at, v_starts_at + schedule.duration))
+      then 'blacked_out'
+    when not app_private.is_free(schedule.offering_id,
+        app_private.with_buffers(tstzrange(v_starts_at, v_starts_at + schedule.duration), policy)) then 'taken'
+    else 'made' end, v_slot.id)::app_public.planned_slot;
+end
+$$;
+comment on function app_private.plan_slot(app_public.schedules, app_public.policy_versions, text, timestamp, timestamptz) is 'What becomes of one local start of a schedule.';
+
+create function app_private.make_slot(
+  schedule app_public.schedules, policy app_public.policy_versions, zone text, local_starts_at timestamp, now_at timestamptz
+) returns app_public.planned_slot
+language plpgsql volatile
+as $$
+declare
+  v_planned app_public.planned_slot := app_private.plan_slot(schedule, policy, zone, local_starts_at, now_at);
+  v_during tstzrange;
+  v_slot app_public.slots;
+begin
+  if v_planned.outcome = 'changed' then
+    update app_public.slots s set capacity = schedule.capacity, min_size = schedule.min_size where s.id = v_planned.slot_id;
+  elsif v_planned.outcome = 'made' then
+    v_during := tstzrange(app_private.wall_time_if_any(local_starts_at, zone),
+      app_private.wall_time_if_any(local_starts_at, zone) + schedule.duration);
+    insert into app_public.slots (
+      organization_id, offering_id, schedule_id, policy_version_id, day, starts_at, ends_at, room, capacity, min_size)
+    values (schedule.organization_id, schedule.offering_id, schedule.id, policy.id, local_starts_at::date, lower(v_during),
+      upper(v_during), app_private.with_buffers(v_during, policy), schedule.capacity, schedule.min_size)
+    returning * into v_slot;
+    perform app_private.take_room_for_slot(v_slot);
+    v_planned.slot_id := v_slot.id;
+  end if;
+  -- Somebody may wait for any slot of this day.
+  perform app_private.hand_on_places(v_planned.slot_id) where v_planned.outcome in ('made', 'changed');
+  return v_planned;
+end
+$$;
+comment on function app_private.make_slot(app_public.schedules, app_public.policy_versions, text, timestamp, timestamptz) is 'Makes one slot of a schedule, if there is none and can be one. The room is locked.';
+
+create function app_private.make_slots(schedule_id uuid, local_starts timestamp[]) returns setof app_public.planned_slot
+language plpgsql volatile rows 100
+as $$
+declare
+  v_schedule app_public.schedules;
+  v_policy app_public.policy_versions;
+  v_zone text;
+  v_start timestamp;
+  v_now timestamptz;
+begin
+  perform app_private.lock_room(array[h.offering_id]) from app_public.schedules h where h.id = make_slots.schedule_id;
+  v_now := app_private.clock();
+  -- Changed meanwhile, it counts as it is now; who changes it later makes the slots again.
+  select * into v_schedule from app_public.schedules h where h.id = make_slots.schedule_id for share;
+  v_policy := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
+  v_zone := app_private.zone_of(v_schedule.offering_id);
+  foreach v_start in array local_starts loop
+    return next app_private.make_slot(v_schedule, v_policy, v_zone, v_start, v_now);
+  end loop;
+end
+$$;
+comment on function app_private.make_slots(uuid, timestamp[]) is 'Makes the slots of a schedule at these local times. Errors: RSNTF.';
+
+create function app_private.managed_schedule(schedule_id uuid, since date, until date) returns app_public.schedules
+language plpgsql stable
+as $$
+declare
+  v_schedule app_public.schedules;
+begin
+  select * into v_schedule from app_public.schedules h where h.id = managed_schedule.schedule_id;
+  if v_schedule.id is null or not app_private.is_manager_of(v_schedule.offering_id) then
+    perform app_private.fail('RSNTF', 'There is no such schedule.');
+  elsif since is null or until is null or since > until
+     or since not between date '1900-01-01' and date '9000-01-01' or until - 731 > since then
+    perform app_private.fail('RSARG', 'Name two dates, the first not after the last, and at most two years apart.');
+  elsif v_schedule.recurrence = 'custom' then
+    perform app_private.fail('RSARG', 'The slots of a custom rule are made by the nightly job.');
+  end if;
+  return v_schedule;
+end
+$$;
+comment on function app_private.managed_schedule(uuid, date, date) is 'A schedule of which the caller makes slots. Errors: RSNTF, RSARG.';
+
+create function app_public.planned_slots(schedule_id uuid, "from" date, "to" date) returns setof app_public.planned_slot
+language plpgsql stable security definer rows 100
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_schedule app_public.schedules := app_private.managed_schedule(schedule_id, "from", "to");
+  v_policy app_public.policy_versions := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
+  v_zone text := app_private.zone_of(v_schedule.offering_id);
+begin
+  return query
+    select p.* from app_private.recurrence_dates(v_schedule, "from", "to") d (day)
+    cross join lateral app_private.plan_slot(
+      v_schedule, v_policy, v_zone, d.day + v_schedule.local_start, app_private.clock()) p
+    order by d.day;
+end
+$$;
+comment on function app_public.planned_slots(uuid, date, date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG.';
+
+create function app_public.generate_slots(schedule_id uuid, "from" date, "to" date) returns setof app_public.planned_slot
+language plpgsql volatile security definer rows 100
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_schedule app_public.schedules := app_private.managed_schedule(schedule_id, "from", "to");
+begin
+  if not v_schedule.active then
+    perform app_private.fail('RSSTA', 'This schedule is not active.');
+  end if;
+  return query select * from app_private.make_slots(v_schedule.id, array(
+    select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, "from", "to") d (day) order by 1));
+end
+$$;
+comment on function app_public.generate_slots(uuid, date, date) is 'For managers: makes the slots of a schedule between two local dates at most two years apart, and says what became of each date. Local times stay local; a start that daylight saving skips is reported, not moved; blackouts, and times at which a guide or vehicle is elsewhere, are passed over; what somebody has booked is never changed. Again: the same. (Each night a job keeps the policy''s `advanceDays` filled.) Errors: RSNTF, RSARG, RSSTA not active.';
+
+create function app_private.schedules_to_fill()
+returns table (schedule_id uuid, rrule text, local_start time, valid_from date, first_day date, last_day date)
+language sql stable security definer rows 50
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+  select h.id, h.rrule, h.local_start, h.valid_from, greatest(t.day, h.valid_from),
+    least(t.day + (app_private.policy_of(f)).advance_days, h.valid_until)
+  from app_public.schedules h
+  join app_public.offerings f on f.id = h.offering_id and f.archived_at is null
+  join app_public.organizations g on g.id = h.organization_id and g.archived_at is null
+  cross join lateral (select (app_private.clock() at time zone app_private.zone_of(f.id))::date) t (day)
+  where h.active and coalesce(h.valid_until >= t.day, true)
+  order by h.id
+$$;
+comment on function app_private.schedules_to_fill() is 'The schedules of which slots are made every night, and between which local dates.';
+
+create function app_private.fill_schedule(schedule_id uuid, first_day date, last_day date, local_starts timestamp[] default null)
+returns setof app_public.planned_slot
+language plpgsql volatile security definer rows 100
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_schedule app_public.schedules;
+begin
+  perform set_config('reslot.via', 'job', true);
+  select * into v_schedule from app_public.schedules h where h.id = fill_schedule.schedule_id and h.active;
+  return query select * from app_private.make_slots(v_schedule.id, coalesce(local_starts, array(
+    select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, first_day, last_day) d (day)
+    order by 1)))
+  where v_schedule.id is not null;
+end
+$$;
+comment on function app_private.fill_schedule(uuid, date, date, timestamp[]) is 'For the nightly job: makes the slots of a schedule between two local dates; of a custom one at the local times that its rule gives.';
+
+revoke execute on function
+  app_private.plan_slot(app_public.schedules, app_public.policy_versions, text, timestamp, timestamptz),
+  app_private.make_slot(app_public.schedules, app_public.policy_versions, text, timestamp, timestamptz),
+  app_private.make_slots(uuid, timestamp[]), app_private.managed_schedule(uuid, date, date),
+  app_public.planned_slots(uuid, date, date), app_public.generate_slots(uuid, date, date),
+  app_private.schedules_to_fill(), app_private.fill_schedule(uuid, date, date, timestamp[]) from public;
+grant execute on function app_public.planned_slots(uuid, date, date), app_public.generate_slots(uuid, date, date)
+to reslot_user, reslot_admin;
+grant execute on function app_private.schedules_to_fill(), app_private.fill_schedule(uuid, date, date, timestamp[])
+to reslot_worker;
+--! EndIncluded functions/generate_slots.sql
+--! Included functions/end_slot.sql
+-- How a slot ends: it is over, or it is cancelled. Either way its guide and vehicle are free again.
+
+create function app_private.lock_slot(slot_id uuid) returns app_public.slots
+language plpgsql volatile
+as $$
+declare
+  v_slot app_public.slots;
+begin
+  select * into v_slot from app_public.slots s where s.id = lock_slot.slot_id;
+  if v_slot.id is null then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  perform app_private.lock_room(array[v_slot.offering_id]);
+  select * into v_slot from app_public.slots s where s.id = lock_slot.slot_id for no key update;
+  return v_slot;
+end
+$$;
+comment on function app_private.lock_slot(uuid) is 'Locks the room of a slot and then the slot. Errors: RSNTF.';
+
+create function app_private.end_slot(slot_id uuid) returns void
+language plpgsql volatile
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_slot(slot_id);
+begin
+  if v_slot.ended_at is null and upper(v_slot.room) <= app_private.clock() then
+    update app_public.slots s set ended_at = app_private.clock() where s.id = v_slot.id;
+    perform app_private.give_back_room_of_slot(v_slot.id);
+  end if;
+end
+$$;
+comment on function app_private.end_slot(uuid) is 'A slot that is over, buffer included, has its guide and vehicle no more.';
+
+create function app_private.cancel_slot_for(slot app_public.slots, reason text) returns app_public.slots
+language plpgsql volatile
+as $$
+declare
+  v_slot app_public.slots;
+  v_booking app_public.bookings;
+begin
+  update app_public.slots s set ended_at = app_private.clock(), cancelled_reason = cancel_slot_for.reason
+  where s.id = slot.id
+  returning * into v_slot;
+  -- Whoever waits for any slot of the day goes on waiting; whoever waits for this one waits for nothing.
+  perform app_private.end_offer(e.id, (case when e.day is null then 'closed' else 'waiting' end)::app_public.waitlist_status, reason)
+  from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered';
+  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
+  where e.slot_id = slot.id and e.status = 'waiting';
+  for v_booking in
+    select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null order by b.id
+  loop
+    v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason);
+    perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
+      jsonb_build_object('actor', 'manager', 'reason', reason));
+  end loop;
+  perform app_private.give_back_room_of_slot(slot.id);
+  return v_slot;
+end
+$$;
+comment on function app_private.cancel_slot_for(app_public.slots, text) is 'Cancels a locked slot and its bookings, and tells their customers.';
+
+create function app_private.check_minimum(slot_id uuid) returns void
+language plpgsql volatile
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_slot(slot_id);
+  v_policy app_public.policy_versions;
+  v_booked integer;
+  v_now timestamptz := app_private.clock();
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = v_slot.policy_version_id;
+  if (app_private.slot_deadline(v_slot, v_policy)).action <> 'check_minimum'
+     or v_slot.starts_at - v_policy.minimum_cutoff > v_now then
+    return;
+  end if;
+  update app_public.slots s set minimum_checked_at = v_now where s.id = v_slot.id returning * into v_slot;
+  select coalesce(sum(b.places), 0) into v_booked
+  from app_public.bookings b where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress');
+  if v_booked >= v_slot.min_size or v_slot.starts_at <= v_now then
+    return;
+  elsif v_policy.under_minimum = 'cancel' then
+    perform app_private.cancel_slot_for(v_slot, 'Too few people have booked.');
+  elsif v_booked > 0 then
+    perform app_private.notify_managers(v_slot.offering_id, 'slot_under_minimum', null, null, jsonb_build_object(
+      'slotId', v_slot.id, 'booked', v_booked, 'minSize', v_slot.min_size));
+  end if;
+end
+$$;
+comment on function app_private.check_minimum(uuid) is 'Looks, at the policy''s cutoff and once, whether a slot has its minimum size; if not, its managers are told, or it is cancelled. Never after the start.';
+
+revoke execute on function
+  app_private.lock_slot(uuid), app_private.end_slot(uuid), app_private.cancel_slot_for(app_public.slots, text),
+  app_private.check_minimum(uuid) from public;
+--! EndIncluded functions/end_slot.sql
 --! Included functions/time.sql
 -- What time does to a booking or an entry. Each function locks, reads again, and quietly returns if the world has moved
 -- on; each changes the row, and so sets the next deadline. The job only calls run_deadline.
@@ -4561,7 +5722,7 @@ declare
   v_entry app_public.waitlist_entries;
 begin
   update app_public.waitlist_entries e set status = 'lapsed', ended_at = app_private.clock()
-  where e.id = lapse.entry_id and e.status = 'waiting' and e.starts_at <= (select app_private.clock())
+  where e.id = lapse.entry_id and e.status = 'waiting' and app_private.waits_until(e) <= (select app_private.clock())
   returning * into v_entry;
   if found then
     perform app_private.notify_customer(v_entry.customer_id, 'entry_ended', null, v_entry.id);
@@ -4596,6 +5757,8 @@ begin
     when 'lapse' then perform app_private.lapse(subject_id);
     when 'last_call' then perform app_private.tell_last_call(subject_id);
     when 'sweep_blackout' then perform app_private.sweep_blackout(subject_id);
+    when 'check_minimum' then perform app_private.check_minimum(subject_id);
+    when 'end_slot' then perform app_private.end_slot(subject_id);
   end case;
   -- What the action left as it was is queued again rather than forgotten.
   update app_private.deadlines d set queued_at = null
@@ -4878,7 +6041,10 @@ as $$
     'supportContact', f.support_contact, 'timeZone', app_private.zone_of(f.id),
     'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
     -- A hold is sold at the price it was offered at.
-    'price', coalesce(h.price, f.price), 'currency', coalesce(h.currency, g.currency),
+    'price', case when h.id is not null or not entry.for_places then coalesce(h.price, f.price)
+      else entry.places * app_private.price_of_person(entry.slot_id) end,
+    -- Until an offer is made any slot of the day will do.
+    'day', case when entry.slot_id is null then entry.day end, 'currency', coalesce(h.currency, g.currency),
     'needsApproval', p.requires_approval,
     'position', case when entry.status = 'waiting' then app_private.place_in_queue(entry) end,
     'offerExpiresAt', case when entry.status in ('offered', 'expired') then coalesce(
@@ -4892,6 +6058,17 @@ as $$
   where f.id = entry.offering_id
 $$;
 comment on function app_private.entry_as_json(app_public.waitlist_entries) is 'A waitlist entry as mails and link pages show it.';
+
+create function app_private.slot_as_json(slot_id uuid) returns jsonb
+language sql stable
+as $$
+  select jsonb_build_object(
+    'id', s.id, 'offeringId', f.id, 'offeringName', f.name, 'timeZone', app_private.zone_of(f.id),
+    'startsAt', s.starts_at, 'endsAt', s.ends_at)
+  from app_public.slots s join app_public.offerings f on f.id = s.offering_id
+  where s.id = slot_as_json.slot_id
+$$;
+comment on function app_private.slot_as_json(uuid) is 'A slot as mails show it.';
 
 create function app_private.customer_contact(customer_id uuid) returns jsonb
 language sql stable
@@ -4999,6 +6176,7 @@ begin
       -- A message to a user about a booking is one to a manager, who may have to call.
       || case when v_note.user_id is not null then app_private.customer_contact(v_booking.customer_id) else '{}' end end,
     'entry', case when v_entry.id is not null then app_private.entry_as_json(v_entry) end,
+    'slot', app_private.slot_as_json((v_note.data ->> 'slotId')::uuid),
     'bookings', case when v_note.kind = 'links_again' then app_private.live_bookings_with_links(delivery, v_note) end,
     'entries', case when v_note.kind = 'links_again' then app_private.live_entries_with_links(delivery, v_note) end,
     'tokens', app_private.issue_links(delivery, v_note, v_kind.actions, v_booking, v_entry)));
@@ -5008,7 +6186,7 @@ comment on function app_private.mail_model(app_public.deliveries) is 'Kind, lang
 
 revoke execute on function
   app_private.booking_as_json(app_public.bookings), app_private.entry_as_json(app_public.waitlist_entries),
-  app_private.customer_contact(uuid), app_private.organization_as_json(uuid),
+  app_private.slot_as_json(uuid), app_private.customer_contact(uuid), app_private.organization_as_json(uuid),
   app_private.link_expiry(app_private.link_action, app_public.bookings, app_public.waitlist_entries),
   app_private.issue_links(app_public.deliveries, app_public.notifications, app_private.link_action[], app_public.bookings, app_public.waitlist_entries),
   app_private.live_bookings_with_links(app_public.deliveries, app_public.notifications),
@@ -5805,7 +6983,7 @@ begin
   for v_entry_id in
     select e.id from (
       select w.id, row_number() over (
-        partition by w.offering_id, w.starts_at, w.ends_at
+        partition by w.offering_id, w.starts_at, w.ends_at, w.day
         order by (w.status = 'offered') desc, w.priority, w.joined_at, w.id) as place
       from app_public.waitlist_entries w
       where w.customer_id = any (customer_ids) and w.ended_at is null
@@ -6935,12 +8113,12 @@ as $$
     when action = 'decline' and entry.status = 'declined' then 'done'
     when action = 'leave' and entry.status = 'left' then 'done'
     when entry.ended_at is not null then entry.status::text
-    when entry.starts_at <= now_at then 'lapsed'
+    when app_private.waits_until(entry) <= now_at then 'lapsed'
     when action = 'leave' then 'ready'
     -- Without a deadline the acceptance of its mail is not noted yet; whoever reads the mail may claim.
     when entry.status = 'offered' then case when entry.offer_expires_at <= now_at then 'expired' else 'ready' end
     when action = 'decline' or entry.last_call_at > now_at then 'not_offered'
-    when app_private.is_free(entry.offering_id, entry.room) then 'ready'
+    when app_private.has_room(entry) then 'ready'
     else 'taken'
   end
 $$;
@@ -7048,7 +8226,9 @@ as $$
   ) || case when is_current then jsonb_build_object(
     'status', e.status, 'partySize', e.party_size, 'offerExpiresAt', e.offer_expires_at,
     -- A hold is sold at the price it was offered at.
-    'price', coalesce(h.price, f.price), 'currency', coalesce(h.currency, g.currency),
+    'price', case when h.id is not null or not e.for_places then coalesce(h.price, f.price)
+      else e.places * app_private.price_of_person(e.slot_id) end,
+    'currency', coalesce(h.currency, g.currency), 'day', case when e.slot_id is null then e.day end,
     'isHeld', e.status = 'offered', 'needsApproval', p.requires_approval, 'address', f.address,
     'supportContact', f.support_contact
   ) else '{}' end
@@ -7358,6 +8538,21 @@ end
 $$;
 comment on function app_private.check_same_organization() is 'Nothing refers to another organisation''s policy, resource or offering. Errors: RSNTF.';
 
+create function app_private.schedules_check_offering() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+begin
+  if (select f.allocation from app_public.offerings f where f.id = new.offering_id) <> 'capacity' then
+    perform app_private.fail('RSARG', 'Only what is booked by the place has schedules.');
+  end if;
+  -- No day of a duration depends on the calendar.
+  new.duration := app_private.in_seconds(new.duration);
+  return new;
+end
+$$;
+comment on function app_private.schedules_check_offering() is 'Only offerings with places have schedules; days of their durations become hours. Errors: RSARG.';
+
 create function app_private.policies_add_first_version() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -7410,6 +8605,7 @@ begin
   perform app_private.hand_on(
     case tg_table_name when 'resources' then array[new.id] else app_private.resources_of_all(v_offerings) end,
     tstzrange(app_private.clock(), null));
+  perform app_private.hand_on_slots(v_offerings, tstzrange(app_private.clock(), null));
   return null;
 end
 $$;
@@ -7433,7 +8629,7 @@ $$;
 comment on function app_private.take_back_what_went() is 'Ends the live offers of an organisation, an offering or a resource that was archived; the entries keep their places.';
 
 revoke execute on function
-  app_private.offerings_within(text, uuid), app_private.take_back_what_went(), app_private.hand_on_what_came_back(), app_private.check_same_organization(), app_private.policies_add_first_version(),
+  app_private.offerings_within(text, uuid), app_private.take_back_what_went(), app_private.hand_on_what_came_back(), app_private.check_same_organization(), app_private.schedules_check_offering(), app_private.policies_add_first_version(),
   app_private.organizations_add_default_policy() from public;
 
 create trigger offerings_check_same_organization
@@ -7448,6 +8644,12 @@ create trigger opening_hours_check_same_organization
 create trigger blackouts_check_same_organization
   before insert or update of organization_id, offering_id, resource_id on app_public.blackouts
   for each row execute function app_private.check_same_organization();
+create trigger schedules_check_same_organization
+  before insert or update of organization_id, offering_id on app_public.schedules
+  for each row execute function app_private.check_same_organization();
+create trigger schedules_check_offering
+  before insert or update of offering_id, duration on app_public.schedules
+  for each row execute function app_private.schedules_check_offering();
 create trigger policy_versions_check_same_organization
   before insert on app_public.policy_versions
   for each row execute function app_private.check_same_organization();
@@ -7553,6 +8755,19 @@ create trigger waitlist_entries_audit after insert or delete on app_public.waitl
   for each row execute function app_private.audit_change('id', 'note');
 create trigger waitlist_entries_audit_update after update on app_public.waitlist_entries
   for each row when (old is distinct from new) execute function app_private.audit_change('id', 'note');
+
+create trigger schedules_audit after insert or delete on app_public.schedules
+  for each row execute function app_private.audit_change('id');
+create trigger schedules_audit_update after update on app_public.schedules
+  for each row when (old is distinct from new) execute function app_private.audit_change('id');
+
+-- Who took how many places is in the lines of the bookings.
+create trigger slots_audit after insert or delete on app_public.slots
+  for each row execute function app_private.audit_change('id');
+create trigger slots_audit_update
+  after update of starts_at, ends_at, room, capacity, min_size, price, closed_at, closed_reason, altered_at,
+    minimum_checked_at, ended_at, cancelled_reason on app_public.slots
+  for each row when (old is distinct from new) execute function app_private.audit_change('id');
 --! EndIncluded triggers/audit.sql
 --! Included triggers/deadlines.sql
 create function app_private.bookings_set_deadline() returns trigger
@@ -7580,6 +8795,20 @@ end
 $$;
 comment on function app_private.waitlist_entries_set_deadline() is 'Keeps the deadline of a waitlist entry what its row says.';
 
+create function app_private.slots_set_deadline() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_policy app_public.policy_versions;
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = new.policy_version_id;
+  perform app_private.set_deadline('slot', new.id, new.organization_id, app_private.slot_deadline(new, v_policy));
+  return null;
+end
+$$;
+comment on function app_private.slots_set_deadline() is 'Keeps the deadline of a slot what its row says.';
+
 create function app_private.freeings_set_deadline() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -7606,6 +8835,7 @@ comment on function app_private.blackout_sweeps_set_deadline() is 'A sweep is du
 
 revoke execute on function
   app_private.bookings_set_deadline(), app_private.waitlist_entries_set_deadline(),
+  app_private.slots_set_deadline(),
   app_private.freeings_set_deadline(), app_private.blackout_sweeps_set_deadline() from public;
 
 create trigger bookings_set_deadline after insert or update on app_public.bookings
@@ -7616,6 +8846,10 @@ create trigger freeings_set_deadline after insert or update on app_private.freei
   for each row execute function app_private.freeings_set_deadline();
 create trigger blackout_sweeps_set_deadline after insert or update on app_private.blackout_sweeps
   for each row execute function app_private.blackout_sweeps_set_deadline();
+-- Not when places are taken or given back, which changes none.
+create trigger slots_set_deadline
+  after insert or update of starts_at, room, min_size, minimum_checked_at, ended_at, policy_version_id on app_public.slots
+  for each row execute function app_private.slots_set_deadline();
 --! EndIncluded triggers/deadlines.sql
 --! Included triggers/transitions.sql
 create function app_private.bookings_check_transition() returns trigger
@@ -7759,7 +8993,7 @@ create policy update_managed on app_public.offerings for update to reslot_user
   with check (id in (select app_private.managed_offering_ids()));
 
 grant select on app_public.offerings to reslot_anonymous, reslot_user, reslot_admin;
-grant insert (organization_id, policy_id, kind, name, description, address, directions, support_contact, price),
+grant insert (organization_id, policy_id, kind, allocation, name, description, address, directions, support_contact, price),
       update (policy_id, name, description, address, directions, support_contact, price, archived_at)
   on app_public.offerings to reslot_user, reslot_admin;
 
@@ -7783,7 +9017,7 @@ create policy update_managed on app_public.resources for update to reslot_user
 
 grant select on app_public.resources to reslot_anonymous, reslot_user, reslot_admin;
 -- The zone is set once: opening hours and bookings were made in it. Archiving takes room, and so is a function.
-grant insert (organization_id, name, time_zone), update (name)
+grant insert (organization_id, name, time_zone, shared), update (name)
   on app_public.resources to reslot_user, reslot_admin;
 --! EndIncluded policies/resources.sql
 --! Included policies/opening_hours.sql
@@ -7808,6 +9042,33 @@ create policy read_managed on app_public.blackouts for select to reslot_user
 
 grant select on app_public.blackouts to reslot_anonymous, reslot_user, reslot_admin;
 --! EndIncluded policies/blackouts.sql
+--! Included policies/schedules.sql
+alter table app_public.schedules enable row level security, force row level security;
+create policy owner_all on app_public.schedules to reslot_owner using (true) with check (true);
+create policy admin_all on app_public.schedules to reslot_admin using (true) with check (true);
+create policy read_all on app_public.schedules for select to reslot_anonymous, reslot_user using (true);
+create policy insert_managed on app_public.schedules for insert to reslot_user
+  with check (offering_id in (select app_private.managed_offering_ids()));
+create policy update_managed on app_public.schedules for update to reslot_user
+  using (offering_id in (select app_private.managed_offering_ids()))
+  with check (offering_id in (select app_private.managed_offering_ids()));
+
+grant select on app_public.schedules to reslot_anonymous, reslot_user, reslot_admin;
+-- What it is a schedule of is set once; slots that exist stay with what they were made of.
+grant insert (organization_id, offering_id, name, local_start, duration, recurrence, weekdays, rrule, capacity, min_size,
+              valid_from, valid_until, price, active),
+      update (name, local_start, duration, recurrence, weekdays, rrule, capacity, min_size, valid_from, valid_until, price,
+              active)
+  on app_public.schedules to reslot_user, reslot_admin;
+--! EndIncluded policies/schedules.sql
+--! Included policies/slots.sql
+-- Places are taken and given back by functions only. What is over or cancelled stays readable: bookings name it.
+alter table app_public.slots enable row level security, force row level security;
+create policy owner_all on app_public.slots to reslot_owner using (true) with check (true);
+create policy read_all on app_public.slots for select to reslot_anonymous, reslot_user, reslot_admin using (true);
+
+grant select on app_public.slots to reslot_anonymous, reslot_user, reslot_admin;
+--! EndIncluded policies/slots.sql
 --! Included policies/customers.sql
 alter table app_public.customers enable row level security, force row level security;
 create policy owner_all on app_public.customers to reslot_owner using (true) with check (true);
@@ -7923,11 +9184,30 @@ grant select on app_public.audit_log to reslot_admin;
 --! Included views/invariants.sql
 -- One view for each invariant of DESIGN §3, returning the rows that break it: none in a healthy system.
 
+create view app_private.i1_places with (security_invoker) as
+select s.id as subject_id, 'places taken are not those of its bookings' as problem
+from app_public.slots s
+where s.taken <> (select coalesce(sum(t.places), 0) from app_private.taken_places t where t.slot_id = s.id)
+union all
+select s.id, 'more places taken than there are'
+from app_public.slots s where s.taken > s.capacity
+union all
+select b.id, 'booking and places disagree'
+from app_public.bookings b left join app_private.taken_places t on t.booking_id = b.id
+where b.slot_id is not null and b.ended_at is null and app_private.occupies(b.status)
+  and (t.slot_id, t.places) is distinct from (b.slot_id, b.places)
+union all
+select t.booking_id, 'places without a live booking'
+from app_private.taken_places t join app_public.bookings b on b.id = t.booking_id
+where not app_private.occupies(b.status);
+comment on view app_private.i1_places is 'I1: room taken never exceeds the capacity of a slot, and is the sum of the bookings that occupy, holds included.';
+
 create view app_private.i2_occupancies with (security_invoker) as
 select b.id as subject_id, 'booking and occupancies disagree' as problem
 from app_public.bookings b
-where b.ended_at is null and app_private.occupies(b.status) and exists (
+where b.slot_id is null and b.ended_at is null and app_private.occupies(b.status) and exists (
   select from app_public.offering_resources x
+  join app_public.resources r on r.id = x.resource_id and not r.shared
   where x.offering_id = b.offering_id and not exists (
     select from app_private.occupancies o
     where o.booking_id = b.id and o.resource_id = x.resource_id and o.during = b.room))
@@ -7941,10 +9221,23 @@ from app_private.occupancies o join app_public.bookings b on b.id = o.booking_id
 where not exists (
   select from app_public.offering_resources x where x.offering_id = b.offering_id and x.resource_id = o.resource_id)
 union all
-select a.booking_id, 'occupancies overlap'
+select s.id, 'slot and occupancies disagree'
+from app_public.slots s
+where s.ended_at is null and exists (
+  select from app_public.offering_resources x
+  join app_public.resources r on r.id = x.resource_id and not r.shared
+  where x.offering_id = s.offering_id and not exists (
+    select from app_private.occupancies o
+    where o.slot_id = s.id and o.resource_id = x.resource_id and o.during = s.room))
+union all
+select o.slot_id, 'occupancy without a live slot'
+from app_private.occupancies o join app_public.slots s on s.id = o.slot_id
+where s.ended_at is not null
+union all
+select coalesce(a.booking_id, a.slot_id), 'occupancies overlap'
 from app_private.occupancies a
 join app_private.occupancies b on b.resource_id = a.resource_id and b.during && a.during and b.id <> a.id;
-comment on view app_private.i2_occupancies is 'I2: no two occupancies of a resource overlap, and a booking has its occupancies exactly while it occupies.';
+comment on view app_private.i2_occupancies is 'I2: no two occupancies of a resource overlap, and a booking or slot has its occupancies exactly while it occupies.';
 
 create view app_private.i3_offers with (security_invoker) as
 select e.id as subject_id, 'offer without its hold' as problem
@@ -7967,7 +9260,7 @@ comment on view app_private.i3_offers is 'I3: at most one live offer per entry, 
 create view app_private.i4_free_while_waited_for with (security_invoker) as
 select e.id as subject_id, 'room is free while somebody waits for it' as problem
 from app_public.waitlist_entries e
-where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null
+where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null and not e.for_places
   and e.last_call_at > (select app_private.clock())
   and app_private.is_free(e.offering_id, e.room)
   and not exists (
@@ -7979,7 +9272,23 @@ where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null
   and not exists (
     select from app_private.blackout_sweeps s join app_public.offering_resources x on x.resource_id = s.resource_id
     where s.swept_at is null and x.offering_id = e.offering_id)
-  and app_private.is_open(e.offering_id, e.starts_at, e.ends_at);
+  and app_private.is_open(e.offering_id, e.starts_at, e.ends_at)
+union all
+select e.id, 'places are free while somebody waits for them'
+from app_public.waitlist_entries e
+where e.status = 'waiting' and e.stuck_at is null and e.passed_at is null and e.for_places
+  and not exists (
+    select from app_public.waitlist_entries other
+    join app_public.offering_resources y on y.offering_id = other.offering_id
+    join app_public.offering_resources x on x.resource_id = y.resource_id
+    where other.customer_id = e.customer_id and other.status = 'offered' and x.offering_id = e.offering_id)
+  and not exists (
+    select from app_private.blackout_sweeps s join app_public.offering_resources x on x.resource_id = s.resource_id
+    where s.swept_at is null and x.offering_id = e.offering_id)
+  and exists (
+    select from app_private.slots_of(e) s
+    where e.places <= s.capacity - s.taken and app_private.last_call_of(s, e) > (select app_private.clock())
+      and app_private.is_on_sale(s));
 comment on view app_private.i4_free_while_waited_for is 'I4: before the last call, no room is free while an eligible person waits for it.';
 
 -- What was when an offer was made is read from the audit log: its ids are in the order in which things happened, also
@@ -7993,7 +9302,7 @@ with came_first as materialized (
   join app_public.offering_resources x on x.resource_id = c.resource_id
   join app_public.waitlist_entries w
     on w.offering_id = x.offering_id and w.status = 'waiting' and w.stuck_at is null and w.passed_at is null
-    and w.room && c.during and w.room <@ o.offered_from
+    and not w.for_places and w.room && c.during and w.room <@ o.offered_from
     and w.customer_id <> o.customer_id and w.last_call_at > o.offered_at
     and (w.priority, w.joined_at, w.id) < (o.priority, o.joined_at, o.id)
   where o.status = 'offered'
@@ -8038,6 +9347,49 @@ where
     select from app_public.audit_log a
     where a.organization_id = o.organization_id and a.id > made.at
       and a.table_name in ('blackouts', 'opening_hours', 'resources', 'offerings', 'offering_resources'));
+create view app_private.i5_places_out_of_turn with (security_invoker) as
+-- Those who came first and whose party the places of an offer would have served.
+with came_first as materialized (
+  select o.id as offered_id, w.id as waiting_id, s.id as slot_id
+  from app_public.waitlist_entries o
+  join app_public.slots s on s.id = o.slot_id
+  cross join lateral app_private.waiting_for(s) w
+  where o.status = 'offered' and o.for_places and w.passed_at is null and w.customer_id <> o.customer_id
+    and (w.priority, w.joined_at, w.id) < (o.priority, o.joined_at, o.id)
+    and w.places <= s.capacity - s.taken + o.places and app_private.last_call_of(s, w) > o.offered_at
+    and app_private.is_on_sale(s)
+)
+select o.id as subject_id, 'offered before somebody who came first: ' || w.id as problem
+from came_first f
+join app_public.waitlist_entries o on o.id = f.offered_id
+join app_public.waitlist_entries w on w.id = f.waiting_id
+cross join lateral (
+  select a.id as at from app_public.audit_log a
+  where a.record_id = o.id and a.new_values ->> 'status' = 'offered' order by a.id desc limit 1) made
+where
+  not exists (
+    select from app_public.waitlist_entries other
+    join app_public.offering_resources y on y.offering_id = other.offering_id
+    join app_public.offering_resources x on x.resource_id = y.resource_id and x.offering_id = w.offering_id
+    where other.customer_id = w.customer_id and other.status = 'offered')
+  -- Whatever has changed since excuses: their rank, the places of the slot, an offer of theirs, what is open.
+  and not exists (
+    select from app_public.audit_log a
+    where a.record_id in (w.id, o.id, f.slot_id) and a.id > made.at
+      and a.new_values ?| '{status,priority,passed_at,stuck_at,customer_id,capacity,closed_at}')
+  and not exists (
+    select from app_public.audit_log a
+    join app_public.bookings b on b.id = a.record_id and b.id <> o.hold_id and b.slot_id = f.slot_id
+    where a.organization_id = o.organization_id and a.id > made.at and a.new_values ?| '{slot_id,places,ended_at}')
+  and not exists (
+    select from app_public.audit_log a
+    join app_public.waitlist_entries other on other.id = a.record_id and other.customer_id = w.customer_id
+    where a.organization_id = o.organization_id and a.id > made.at and a.new_values ? 'status')
+  and not exists (
+    select from app_public.audit_log a
+    where a.organization_id = o.organization_id and a.id > made.at
+      and a.table_name in ('blackouts', 'resources', 'offerings', 'offering_resources'));
+comment on view app_private.i5_places_out_of_turn is 'I5, of places: offers respect (priority, joined_at) among the parties that fit.';
 comment on view app_private.i5_out_of_turn is 'I5: offers respect (priority, joined_at) among the entries that fit the freed range.';
 
 create view app_private.i6_deadlines_respected with (security_invoker) as
@@ -8150,6 +9502,12 @@ with wanted as (
   from app_public.waitlist_entries e cross join lateral app_private.entry_deadline(e) x
   where e.ended_at is null
   union all
+  select s.id, x.action, x.due_at
+  from app_public.slots s
+  join app_public.policy_versions p on p.id = s.policy_version_id
+  cross join lateral app_private.slot_deadline(s, p) x
+  where s.ended_at is null
+  union all
   select f.id, 'last_call', f.created_at from app_private.freeings f where f.told_at is null
   union all
   select s.id, 'sweep_blackout', s.created_at from app_private.blackout_sweeps s where s.swept_at is null
@@ -8165,10 +9523,12 @@ create function app_private.check_invariants() returns table (invariant text, su
 language sql stable security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
-  select 'I2', v.subject_id, v.problem from app_private.i2_occupancies v
+  select 'I1', v.subject_id, v.problem from app_private.i1_places v
+  union all select 'I2', v.subject_id, v.problem from app_private.i2_occupancies v
   union all select 'I3', v.subject_id, v.problem from app_private.i3_offers v
   union all select 'I4', v.subject_id, v.problem from app_private.i4_free_while_waited_for v
   union all select 'I5', v.subject_id, v.problem from app_private.i5_out_of_turn v
+  union all select 'I5', v.subject_id, v.problem from app_private.i5_places_out_of_turn v
   union all select 'I6', v.subject_id, v.problem from app_private.i6_deadlines_respected v
   union all select 'I7', v.subject_id, v.problem from app_private.i7_messages v
   union all select 'I8', v.subject_id, v.problem from app_private.i8_audit v
@@ -8176,7 +9536,7 @@ as $$
   union all select 'I11', v.subject_id, v.problem from app_private.i11_offer_was_delivered v
   union all select 'deadlines', v.subject_id, v.problem from app_private.deadlines_kept v
 $$;
-comment on function app_private.check_invariants() is 'All rows that break an invariant (DESIGN §3); none in a healthy system. I1 comes with capacity, I9 is what the fault tests show.';
+comment on function app_private.check_invariants() is 'All rows that break an invariant (DESIGN §3); none in a healthy system. I9 is what the fault tests show.';
 revoke execute on function app_private.check_invariants() from public;
 grant execute on function app_private.check_invariants() to reslot_admin;
 --! EndIncluded views/invariants.sql

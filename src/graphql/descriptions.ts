@@ -5,6 +5,7 @@
 
 /** Arguments and input fields, by name: one name means one thing everywhere. */
 const INPUTS: Record<string, string> = {
+  adults: 'How many adults; with children and infants, instead of `partySize`.',
   allOfferings:
     'Whether all offerings are managed, now and in future; if not, those in `offeringIds`.',
   blackoutId: 'The blackout.',
@@ -13,7 +14,9 @@ const INPUTS: Record<string, string> = {
   cancelBookings: 'Whether to cancel the bookings that stand in the way.',
   changes: 'What changes, by name as in the database; what is left out stays.',
   channel: 'How it travels.',
+  children: 'How many children.',
   customerId: 'The customer.',
+  day: 'The local date.',
   deliveryId: 'The delivery.',
   email: 'The e-mail address.',
   emailNormalised: 'The address in lower case.',
@@ -26,6 +29,7 @@ const INPUTS: Record<string, string> = {
     'Any text of your choice: repeating the call with the same key and input returns the same row and does nothing twice.',
   ids: 'The identifiers; left out: all.',
   keepBookings: 'Whether bookings outside the new hours stay.',
+  infants: 'How many infants.',
   kind: 'What kind it is.',
   live: 'Whether to show only those that still wait or have an offer.',
   locale: 'The language of mails (BCP 47), such as `de` or `pt-BR`.',
@@ -50,6 +54,8 @@ const INPUTS: Record<string, string> = {
   resourceId: 'The resource.',
   resourceIds: 'The resources.',
   role: 'The role.',
+  scheduleId: 'The schedule.',
+  slotId: 'The slot.',
   slug: 'The short name.',
   startsAt: 'The start, as a moment with its offset (2026-11-20T18:00:00+01:00).',
   timeZone: 'IANA time zone, such as Europe/Berlin.',
@@ -110,6 +116,15 @@ const VALUES: Record<string, Record<string, string>> = {
     PROVIDER: 'Renders services.',
   },
   OfferingKind: { SERVICE: 'A service.', TOUR: 'A tour.', VENUE: 'A venue.' },
+  Recurrence: {
+    CUSTOM: 'By a rule of one’s own (RFC 5545).',
+    DAILY: 'Every day.',
+    EVERY_TWO_WEEKS: 'On chosen weekdays of every other week.',
+    MONTHLY: 'On the same date of every month that has it.',
+    NONE: 'Once.',
+    WEEKLY: 'On chosen weekdays of every week.',
+  },
+  ShortfallAction: { CANCEL: 'It is cancelled.', REPORT: 'Its managers are told.' },
   WaitlistStatus: {
     CLAIMED: 'Became a booking.',
     CLOSED: 'Ended by another claim of the same customer, or by the operator.',

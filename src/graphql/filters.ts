@@ -11,6 +11,8 @@ const FILTERED: Record<string, readonly string[]> = {
   deliveries: ['status'],
   notifications: ['kind', 'read_at', 'created_at'],
   waitlist_entries: ['offering_id', 'status', 'starts_at', 'joined_at'],
+  schedules: ['active'],
+  slots: ['offering_id', 'day', 'starts_at', 'ended_at', 'closed_at'],
   blackouts: ['organization_id', 'offering_id', 'resource_id', 'starts_at', 'ends_at'],
 };
 

@@ -61,6 +61,12 @@ export function span({ startsAt, endsAt, timeZone, locale }: Span): string | und
   return plainSpaces(`${words} (${[...new Set(names)].join(' – ')})`);
 }
 
+/** "Friday, 20 November 2026": a local date, which is the same in every zone. */
+export function wholeDay(day: string | null | undefined, locale: string): string | undefined {
+  const at = parse(day ? `${day}T00:00:00Z` : day);
+  return at && plainSpaces(format(locale, { dateStyle: 'full', timeZone: 'UTC' }).format(at));
+}
+
 function parse(iso: string | null | undefined): Date | undefined {
   if (!iso) return undefined;
   const at = new Date(iso);

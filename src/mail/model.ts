@@ -14,6 +14,7 @@ export const KINDS = [
   'booking_claimed',
   'message_blackout',
   'blackout_conflict',
+  'slot_under_minimum',
   'slot_available',
   'offer_expired',
   'last_call',
@@ -92,6 +93,8 @@ export type EntryModel = Maybe<{
   offeringName: string;
   startsAt: string;
   endsAt: string;
+  /** Instead of a time: any slot of this local date will do. */
+  day: string;
   timeZone: string;
   address: string;
   partySize: number;
@@ -107,6 +110,15 @@ export type EntryModel = Maybe<{
   tokens: Tokens;
 }>;
 
+export type SlotModel = Maybe<{
+  id: string;
+  offeringId: string;
+  offeringName: string;
+  startsAt: string;
+  endsAt: string;
+  timeZone: string;
+}>;
+
 export type MailModel = Maybe<{
   organization: OrganizationModel;
   recipient: RecipientModel;
@@ -114,6 +126,10 @@ export type MailModel = Maybe<{
   /** As it was; without a purpose if that has not changed, with an empty one if there was none. */
   previous: Maybe<{ startsAt: string; endsAt: string; purpose: string }>;
   entry: EntryModel;
+  slot: SlotModel;
+  /** People booked on the slot, and how many it needs. */
+  booked: number;
+  minSize: number;
   reason: string;
   actor: 'customer' | 'manager' | 'system';
   /** The booking's status when the message was owed; it may be another one by now. */

@@ -142,6 +142,18 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     reason: 'Burst pipe',
     actor: 'manager',
   },
+  slot_under_minimum: {
+    organization,
+    recipient: manager,
+    slot: {
+      offeringName: 'Old Town Walk',
+      startsAt: booking.startsAt,
+      endsAt: booking.endsAt,
+      timeZone: booking.timeZone,
+    },
+    booked: 2,
+    minSize: 4,
+  },
   slot_available: { ...forEntry, tokens: tokens('claim', 'decline') },
   offer_expired: { ...forEntry, tokens: tokens('unsubscribe') },
   last_call: { ...forEntry, tokens: tokens('claim', 'leave') },
@@ -176,6 +188,7 @@ export function sparseSample(kind: Kind): MailModel {
   return {
     ...(full.booking ? { booking: { ...subject, reference: booking.reference } } : {}),
     ...(full.entry ? { entry: subject } : {}),
+    ...(full.slot ? { slot: subject } : {}),
     ...(kind.startsWith('account_') && full.tokens ? { tokens: full.tokens } : {}),
   };
 }

@@ -1,6 +1,6 @@
 import { clean, webAddress } from './clean.ts';
-import { moment, shortMoment, span } from './dates.ts';
-import type { BookingModel, EntryModel, MailModel, Tokens } from './model.ts';
+import { moment, shortMoment, span, wholeDay } from './dates.ts';
+import type { BookingModel, EntryModel, MailModel, SlotModel, Tokens } from './model.ts';
 import { money } from './money.ts';
 
 export type Words = Record<string, string>;
@@ -23,6 +23,7 @@ export function viewOf(model: MailModel, context: Context) {
     booking: safe.booking ? bookingView(withStatusThen(safe, safe.booking), context) : undefined,
     previous: previousView(safe, context),
     entry: safe.entry ? entryView(safe.entry, context) : undefined,
+    slot: safe.slot ? slotView(safe.slot, safe, context) : undefined,
     bookings: safe.bookings?.map((booking) => bookingView(booking, context)),
     entries: safe.entries?.map((entry) => entryView(entry, context)),
     reason: safe.reason,
@@ -89,8 +90,8 @@ function entryView(entry: EntryModel, { locale, publicUrl }: Context) {
   const { startsAt, endsAt, timeZone } = entry;
   return {
     offeringName: entry.offeringName,
-    when: span({ startsAt, endsAt, timeZone, locale }),
-    whenShort: shortMoment({ iso: startsAt, timeZone, locale }),
+    when: wholeDay(entry.day, locale) ?? span({ startsAt, endsAt, timeZone, locale }),
+    whenShort: wholeDay(entry.day, locale) ?? shortMoment({ iso: startsAt, timeZone, locale }),
     address: entry.address,
     people: people(entry.partySize),
     price: money(entry, locale),
@@ -99,6 +100,17 @@ function entryView(entry: EntryModel, { locale, publicUrl }: Context) {
     needsApproval: entry.needsApproval === true,
     note: entry.note,
     links: linksOf(entry.tokens, publicUrl),
+  };
+}
+
+function slotView(slot: SlotModel, { booked, minSize }: MailModel, { locale }: Context) {
+  const { startsAt, endsAt, timeZone } = slot;
+  return {
+    offeringName: slot.offeringName,
+    when: span({ startsAt, endsAt, timeZone, locale }),
+    whenShort: shortMoment({ iso: startsAt, timeZone, locale }),
+    booked,
+    minSize,
   };
 }
 

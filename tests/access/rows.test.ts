@@ -158,6 +158,8 @@ const RULES: Record<string, Rule> = {
   offerings: PUBLIC,
   offering_resources: { ...PUBLIC, key: 't.offering_id::text || t.resource_id' },
   resources: PUBLIC,
+  schedules: PUBLIC,
+  slots: PUBLIC,
   opening_hours: PUBLIC,
   blackouts: {
     anonymous: 't.lifted_at is null and t.ends_at > app_private.clock()',

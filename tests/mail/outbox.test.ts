@@ -25,10 +25,11 @@ import {
   range,
   runDueDeadlines,
 } from '../support/factories.ts';
+import { createTour } from '../support/tours.ts';
 
 const publicUrl = 'https://reslot.example';
 const mailFrom = 'Reslot <bookings@reslot.example>';
-const GAPS = /\{\{|undefined|\bnull\b|NaN|Invalid Date|\[object/;
+const GAPS = /\{\{|undefined|\bnull\b|\bNaN\b|Invalid Date|\[object/;
 
 describe('what the database says of a message', () => {
   it('can be put into words for every kind and language, each with the links it owes', () =>
@@ -38,6 +39,7 @@ describe('what the database says of a message', () => {
       const bea = await createUser(db, 'Bea');
       const made = await book(db, alice, world.left, range('18:00', '20:00', 3));
       const waiting = await join(db, bea, world.left, range('18:00', '20:00', 3));
+      const tour = await createTour(db, world);
       await db.query('savepoint before_mails');
       for (const kind of KINDS) {
         const { model, actions } = await modelOf(db, kind, {
@@ -47,13 +49,17 @@ describe('what the database says of a message', () => {
           customerId: made.customer_id,
           entryId: waiting.id,
           waitingId: waiting.customer_id,
+          slotId: tour.slots[0] ?? '',
         });
         for (const locale of LANGUAGES) {
           const organizerEmail = 'bookings@reslot.example';
           const mail = await renderMail({ kind, locale, model, publicUrl, organizerEmail });
           for (const part of [mail.subject, mail.text, mail.html]) expect(part).not.toMatch(GAPS);
           expect(mail.text).toContain('Riverside Halls');
-          if (!kind.startsWith('account_')) expect(mail.text).toContain('Left half');
+          if (!kind.startsWith('account_')) {
+            const name = ABOUT_SLOTS.test(kind) ? 'Old Town Walk' : 'Left half';
+            expect(mail.text).toContain(name);
+          }
           expect(Object.keys(model.tokens ?? {}).sort()).toEqual(actions);
         }
       }
@@ -158,23 +164,28 @@ type Subjects = {
   customerId: string;
   entryId: string;
   waitingId: string;
+  slotId?: string;
 };
 
-const FOR_USERS = /^account_|^booking_requested$|^booking_spared$|^blackout_conflict$/;
+const FOR_USERS = /^account_|^booking_requested$|^booking_spared$|^blackout_conflict$|^slot_under_/;
+const ABOUT_SLOTS = /^slot_under_/;
 const ABOUT_ENTRIES =
   /^slot_available$|^offer_expired$|^last_call$|^entry_ended$|^waitlist_joined$/;
 
 async function modelOf(db: TestDatabase, kind: string, subjects: Subjects) {
-  const { organizationId, userId, bookingId, customerId, entryId, waitingId } = subjects;
+  const { organizationId, userId, bookingId, customerId, entryId, waitingId, slotId } = subjects;
   const aboutEntry = ABOUT_ENTRIES.test(kind);
-  const aboutBooking = !aboutEntry && !kind.startsWith('account_') && kind !== 'links_again';
+  const aboutSlot = ABOUT_SLOTS.test(kind);
+  const aboutBooking =
+    !aboutEntry && !aboutSlot && !kind.startsWith('account_') && kind !== 'links_again';
   const about = [aboutBooking ? bookingId : null, aboutEntry ? entryId : null];
   const note = FOR_USERS.test(kind)
-    ? await db.value<string>('select app_private.notify_user($1, $2, $3, $4, $5)', [
+    ? await db.value<string>('select app_private.notify_user($1, $2, $3, $4, $5, $6)', [
         organizationId,
         userId,
         kind,
         ...about,
+        aboutSlot ? JSON.stringify({ slotId, booked: 2, minSize: 4 }) : '{}',
       ])
     : await db.value<string>('select app_private.notify_customer($1, $2, $3, $4)', [
         aboutEntry ? waitingId : customerId,

@@ -155,6 +155,7 @@ describe('docs/configuration.md', () => {
       'Reminders and release',
       'Offers',
       'Limits',
+      'Tours',
       'Mail and retention',
     ]
       .flatMap((heading) => tableRows(text, `### ${heading}`).slice(1))

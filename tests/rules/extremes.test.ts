@@ -10,6 +10,7 @@ import {
   type TestDatabase,
 } from '../support/database.ts';
 import { at, book, call, createUser, createWorld, join, range } from '../support/factories.ts';
+import { createTour } from '../support/tours.ts';
 
 interface Signature {
   name: string;
@@ -51,6 +52,7 @@ const EXTREMES: Record<string, readonly unknown[]> = {
   boolean: [true, false],
   uuid: ['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
   'uuid[]': ['{}', '{null}', `{${Array(5_000).fill('00000000-0000-7000-8000-000000000000')}}`],
+  date: ['-infinity', 'infinity', '0001-01-01', '1900-01-01', '2028-02-29', '5874897-12-31'],
   'timestamp with time zone': TIMES,
   'timestamp without time zone': TIMES,
   jsonb: [
@@ -102,6 +104,7 @@ async function createScene(db: TestDatabase) {
     organization_id: world.organizationId,
     policy_id: world.policyId,
     resource_id: world.leftRoom,
+    schedule_id: (await createTour(db, world)).schedule,
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,
     ids: '{}',

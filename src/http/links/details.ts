@@ -1,5 +1,5 @@
 /** What a link is about, in words: the booking or entry, and the deadline there may be. */
-import { moment, span } from '../../mail/dates.ts';
+import { moment, span, wholeDay } from '../../mail/dates.ts';
 import { money } from '../../mail/money.ts';
 import { type Html, html } from '../../mail/page.ts';
 import type { Voice } from './layout.ts';
@@ -10,9 +10,10 @@ export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
   if (!subject || link.action === 'unsubscribe') return '';
   const { startsAt, endsAt, timeZone } = subject;
   const names = words.details;
+  const day = link.booking ? undefined : wholeDay(link.entry?.day, locale);
   const lines: [string, string | null | undefined][] = [
     [names.what, subject.offeringName],
-    [names.when, span({ startsAt, endsAt, timeZone, locale })],
+    [names.when, day ?? span({ startsAt, endsAt, timeZone, locale })],
     [names.where, subject.address],
     [names.customer, link.booking?.customerName],
     [names.people, peopleIn(subject.partySize)],

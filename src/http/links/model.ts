@@ -80,6 +80,8 @@ export type LinkEntry = {
   offeringName: string;
   startsAt: string;
   endsAt: string;
+  /** Instead of a time: any slot of this local date will do. */
+  day?: string | null;
   timeZone: string;
   status?: string;
   partySize?: number;

@@ -264,6 +264,27 @@ const CONFIGURATION: Record<string, Deed> = {
     rule: MANAGER,
     input: async (_db, { policyId }) => ({ id: policyId, patch: { name: unique('Standard ') } }),
   },
+  createSchedule: {
+    rule: MANAGER,
+    input: async (_db, { organizationId, tour }) => ({
+      schedule: {
+        ...{ organizationId, offeringId: tour.offering, name: 'New', localStart: '15:00' },
+        ...{ duration: { hours: 1 }, recurrence: 'NONE', capacity: 4, validFrom: '2030-07-01' },
+      },
+    }),
+  },
+  updateSchedule: {
+    rule: MANAGER,
+    input: async (_db, { tour }) => ({ id: tour.schedule, patch: { name: unique('Mornings ') } }),
+  },
+  generateSlots: {
+    rule: MANAGER,
+    input: async (_db, { tour }) => {
+      day += 1;
+      const date = at('10:00', day).slice(0, 10);
+      return { scheduleId: tour.schedule, from: date, to: date };
+    },
+  },
   createResource: {
     rule: MANAGER,
     input: async (_db, { organizationId }) => ({

@@ -16,11 +16,11 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.confirm_booking app_public.create_blackout app_public.create_booking
     app_public.create_booking_for app_public.deactivate_account app_public.decline_slot
     app_public.erase_customer app_public.erase_me app_public.expire_due app_public.export_my_data
-    app_public.failed_deliveries app_public.job_health app_public.join_waitlist
+    app_public.failed_deliveries app_public.generate_slots app_public.job_health app_public.join_waitlist
     app_public.leave_waitlist app_public.lift_blackout app_public.mark_no_show
     app_public.mark_notifications_read app_public.members app_public.modify_booking
     app_public.my_bookings app_public.my_notifications app_public.my_waitlist
-    app_public.override_auto_cancel app_public.reject_booking app_public.remove_member
+    app_public.override_auto_cancel app_public.planned_slots app_public.reject_booking app_public.remove_member
     app_public.retry_delivery app_public.revise_policy app_public.set_member
     app_public.set_offering_resources app_public.set_opening_hours
     app_public.set_waitlist_priority app_public.spared_bookings app_public.update_profile
@@ -44,6 +44,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.use_magic_link app_private.verify_email`,
   reslot_worker: `
     app_private.clean_up_accounts app_private.cleanup app_private.deliveries_to_follow_up
+    app_private.fill_schedule app_private.schedules_to_fill
     app_private.follow_up_delivery app_private.lease_deliveries app_private.mark_delivery_failed
     app_private.mark_delivery_sent app_private.note_deadline_failure app_private.renew_lease
     app_private.run_deadline app_private.withdraw_links`,

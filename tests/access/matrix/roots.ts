@@ -1,4 +1,6 @@
 /** Who may ask for what at the top of the API; a field that is not here fails the test. */
+
+import { at } from '../../support/factories.ts';
 import { CONCERNED, EVERYBODY, MANAGERS, may, type Rule, SIGNED_IN, words } from './callers.ts';
 import type { Scene } from './scene.ts';
 
@@ -29,6 +31,8 @@ const BY_ROWS = words(`
   policy policyByNodeId policies
   policyVersion policyVersionByNodeId policyVersionByPolicyIdAndVersion policyVersions
   resource resourceByNodeId resources
+  schedule scheduleByNodeId schedules
+  slot slotByNodeId slotByScheduleIdAndStartsAt slots
   user userByEmailNormalised userByNodeId users
   waitlistEntry waitlistEntryByNodeId waitlistEntries
 `);
@@ -36,6 +40,7 @@ const BY_ROWS = words(`
 export const QUERIES: Readonly<Record<string, Root>> = {
   ...Object.fromEntries(BY_ROWS.map((name) => [name, {}])),
   membershipByOrganizationIdAndUserId: { values: ({ users }) => ({ userId: users.keeper }) },
+  slotByScheduleIdAndStartsAt: { values: () => ({ startsAt: at('10:00', 1) }) },
   membershipOffering: { values: ({ right }) => ({ offeringId: right }) },
   // Whatever row it is: here the booking.
   node: { rule: may(CONCERNED) },
@@ -61,6 +66,10 @@ export const QUERIES: Readonly<Record<string, Root>> = {
     values: () => ({ resourceId: null }),
   },
   members: { rule: MANAGER_ELSE_REFUSED },
+  plannedSlots: {
+    rule: MANAGER_ELSE_REFUSED,
+    values: () => ({ from: '2030-06-18', to: '2030-06-19' }),
+  },
   jobHealth: { rule: may('admin', 'RSNTF') },
 };
 

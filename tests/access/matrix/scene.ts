@@ -17,6 +17,7 @@ import {
   range,
   type World,
 } from '../../support/factories.ts';
+import { bookSlot, createTour, type Tour, waitFor } from '../../support/tours.ts';
 import type { Live } from './callers.ts';
 
 export type Somebody = Exclude<Live, 'anonymous'>;
@@ -28,6 +29,8 @@ export interface Scene extends World {
   otherOrganizationId: string;
   /** An offering that needs a manager's yes. */
   asked: string;
+  /** Its first slot is closed, and its second cancelled. */
+  tour: Tour;
   /** The rows that the matrix asks for, by their table; declared in the same order. */
   rows: Readonly<Record<string, readonly Key[]>>;
   /** Values of arguments, by their names, that lead to the rows. */
@@ -46,6 +49,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   ]);
   const base = { ...world, ...places, users };
   const { bookings, entries } = await createBookings(db, base);
+  const tours = await createTours(db, base);
   const told = await createMessages(db, base, bookings, entries);
   const blackouts = await createBlackouts(db, base);
   const customer = await one(db, 'customers', `user_id = '${users.customer}'`);
@@ -62,6 +66,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   );
   return {
     ...base,
+    tour: tours.tour,
     otherOrganizationId: others.otherOrganizationId,
     rows: {
       organizations: [[world.organizationId], [others.closed]],
@@ -70,17 +75,23 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       membership_offerings: [[keeping, world.right]],
       policies: [[world.policyId], [places.oldPolicy]],
       policy_versions: [[version]],
-      offerings: [[world.left], [world.right], [places.oldOffering]],
+      offerings: [[world.left], [world.right], [places.oldOffering], [tours.tour.offering]],
       offering_resources: [[world.left, world.leftRoom]],
       resources: [[world.leftRoom], [places.oldRoom]],
       opening_hours: [[await one(db, 'opening_hours', `resource_id = '${world.leftRoom}'`)]],
+      schedules: tours.schedules,
+      slots: tours.slots,
       blackouts: blackouts.map((id) => [id]),
       customers: [[customer], [erased]],
-      bookings: bookings.map((id) => [id]),
-      waitlist_entries: entries.map((id) => [id]),
+      bookings: [...bookings.map((id) => [id]), tours.booking],
+      waitlist_entries: [...entries.map((id) => [id]), tours.entry],
       ...told,
     },
-    values: await valuesFor(db, base, bookings[0], told.notifications[0]?.[0]),
+    values: {
+      ...(await valuesFor(db, base, bookings[0], told.notifications[0]?.[0])),
+      scheduleId: tours.tour.schedule,
+      slotId: tours.tour.slots[0],
+    },
   };
 }
 
@@ -228,6 +239,43 @@ export async function offer(
   });
   await call(db, holder, 'cancel_booking', { booking_id: id });
   return entry.id;
+}
+
+async function createTours(db: TestDatabase, scene: Base) {
+  const { users } = scene;
+  const tour = await createTour(db, scene, { days: 3 });
+  await fill(db, 'schedules', tour.schedule, {
+    ...{ recurrence: 'weekly', weekdays: '{1,2,3,4,5,6,7}', valid_until: '2031-06-03' },
+    price: 15,
+  });
+  const custom = await insert(db, 'app_public.schedules', {
+    ...{ organization_id: scene.organizationId, offering_id: tour.offering, name: 'By a rule' },
+    ...{ local_start: '09:00', duration: '1 hour', recurrence: 'custom', rrule: 'FREQ=DAILY' },
+    ...{ capacity: 4, valid_from: '2030-06-03' },
+  });
+  const [closed, cancelled, open] = tour.slots as [string, string, string];
+  await fill(db, 'slots', closed, {
+    ...{ closed_at: MONDAY, closed_reason: 'Private', price: 12, altered_at: MONDAY },
+    minimum_checked_at: MONDAY,
+  });
+  await db.query(
+    `select app_private.cancel_slot_for(s, 'Rain') from app_public.slots s where id = $1`,
+    [cancelled],
+  );
+  const holder = await createUser(db, 'Holder');
+  const full = await bookSlot(db, holder, tour, open, { party_size: 8 });
+  const entry = await waitFor(db, users.customer, tour, { day: '2030-06-06', party_size: 2 });
+  await call(db, holder, 'cancel_booking', { booking_id: full.id });
+  const booking = await call<{ id: string }>(db, users.customer, 'claim_slot', {
+    entry_id: entry.id,
+  });
+  return {
+    tour,
+    schedules: [[tour.schedule], [custom]],
+    slots: [[closed], [cancelled], [open]],
+    booking: [booking.id],
+    entry: [entry.id],
+  };
 }
 
 async function createMessages(

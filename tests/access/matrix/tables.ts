@@ -42,7 +42,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
       currency referencePrefix createdAt archivedAt`,
     relations: `bookings customers deliveries memberships notifications offeringResources offerings
-      openingHours policies policyVersions resources waitlistEntries`,
+      openingHours policies policyVersions resources schedules slots waitlistEntries`,
     insert: {
       reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
         currency referencePrefix`,
@@ -97,22 +97,24 @@ export const TABLES: Readonly<Record<string, Table>> = {
       claimWindow minClaimWindow maxPlannedOffers maxHoldShare lastCall quietFrom quietUntil
       urgentBefore bufferBefore bufferAfter minDuration maxDuration maxDaysAhead bookingCutoff
       maxBookingsPerDay maxEntriesPerDay maxMailsPerDay mailGiveUpAfter auditRetention
-      notificationRetention deliveryRetention`,
-    relations: 'organization policy userByCreatedBy',
+      notificationRetention deliveryRetention minParty maxParty infantsTakePlaces advanceDays
+      minimumCutoff underMinimum`,
+    relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
     type: 'Offering',
-    // The customer's, the keeper's, and one that is no more.
-    rows: [EVERYBODY, EVERYBODY, EVERYBODY],
+    // The customer's, the keeper's, one that is no more, and a tour.
+    rows: [EVERYBODY, EVERYBODY, EVERYBODY, EVERYBODY],
     readers: EVERYONE,
     columns: `id organizationId policyId kind allocation name description address directions
       supportContact price createdAt archivedAt`,
-    relations: 'bookings membershipOfferings offeringResources organization policy waitlistEntries',
+    relations: `bookings membershipOfferings offeringResources organization policy schedules slots
+      waitlistEntries`,
     insert: {
       reslot_user:
-        'organizationId policyId kind name description address directions supportContact price',
+        'organizationId policyId kind allocation name description address directions supportContact price',
       reslot_admin:
-        'organizationId policyId kind name description address directions supportContact price',
+        'organizationId policyId kind allocation name description address directions supportContact price',
     },
     update: {
       reslot_user: 'policyId name description address directions supportContact price archivedAt',
@@ -130,11 +132,11 @@ export const TABLES: Readonly<Record<string, Table>> = {
     type: 'Resource',
     rows: [EVERYBODY, EVERYBODY],
     readers: EVERYONE,
-    columns: 'id organizationId name timeZone createdAt archivedAt',
+    columns: 'id organizationId name timeZone shared createdAt archivedAt',
     relations: 'offeringResources openingHours organization',
     insert: {
-      reslot_user: 'organizationId name timeZone',
-      reslot_admin: 'organizationId name timeZone',
+      reslot_user: 'organizationId name timeZone shared',
+      reslot_admin: 'organizationId name timeZone shared',
     },
     update: { reslot_user: 'name', reslot_admin: 'name' },
   },
@@ -144,6 +146,38 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: EVERYONE,
     columns: 'id organizationId resourceId weekday opens closes',
     relations: 'organization resource',
+  },
+  schedules: {
+    type: 'Schedule',
+    // One weekly, and one by a rule.
+    rows: [EVERYBODY, EVERYBODY],
+    readers: EVERYONE,
+    columns: `id organizationId offeringId name localStart duration recurrence weekdays rrule
+      capacity minSize validFrom validUntil price active createdAt`,
+    relations: 'offering organization slots',
+    insert: {
+      reslot_user: `organizationId offeringId name localStart duration recurrence weekdays rrule
+        capacity minSize validFrom validUntil price active`,
+      reslot_admin: `organizationId offeringId name localStart duration recurrence weekdays rrule
+        capacity minSize validFrom validUntil price active`,
+    },
+    update: {
+      reslot_user: `name localStart duration recurrence weekdays rrule capacity minSize validFrom
+        validUntil price active`,
+      reslot_admin: `name localStart duration recurrence weekdays rrule capacity minSize validFrom
+        validUntil price active`,
+    },
+  },
+  slots: {
+    type: 'Slot',
+    // One that is closed, one that was cancelled, and one that is booked.
+    rows: [EVERYBODY, EVERYBODY, EVERYBODY],
+    readers: EVERYONE,
+    columns: `id organizationId offeringId scheduleId policyVersionId day startsAt endsAt capacity
+      minSize taken price closedAt closedReason alteredAt minimumCheckedAt createdAt endedAt
+      cancelledReason`,
+    internal: 'room',
+    relations: 'bookings offering organization policyVersion schedule waitlistEntries',
   },
   blackouts: {
     type: 'Blackout',
@@ -166,30 +200,37 @@ export const TABLES: Readonly<Record<string, Table>> = {
   },
   bookings: {
     type: 'Booking',
-    // One that is live, one that was cancelled, one that was released, and a hold.
-    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
+    // One that is live, one that was cancelled, one that was released, a hold, and places of a slot.
+    rows: [
+      CUSTOMER_OR_MANAGER,
+      CUSTOMER_OR_MANAGER,
+      CUSTOMER_OR_MANAGER,
+      CUSTOMER_OR_MANAGER,
+      CUSTOMER_OR_MANAGER,
+    ],
     readers: USERS,
     columns: `id organizationId offeringId customerId policyVersionId reference status startsAt
-      endsAt partySize purpose price currency sequence createdBy createdAt madeAt endedAt
+      endsAt slotId partySize adults children infants places purpose price currency sequence createdBy createdAt madeAt endedAt
       endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
       autoCancelReason overrideAt overrideBy overrideReason`,
     computed: 'reminderSent',
     internal: 'room remindersDone',
-    relations: `customer notifications offering organization policyVersion userByCreatedBy
+    relations: `customer notifications offering organization policyVersion slot userByCreatedBy
       userByOverrideBy`,
   },
   waitlist_entries: {
     type: 'WaitlistEntry',
-    // One with an offer, and one that was claimed.
-    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
+    // One with an offer, one that was claimed, and one for a day, which was claimed.
+    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
     readers: USERS,
     columns: `id organizationId offeringId customerId policyVersionId status startsAt endsAt
-      lastCallAt partySize priority prioritySetAt note joinedAt holdId offeredAt claimWindow
+      lastCallAt slotId day partySize adults children infants places priority prioritySetAt note joinedAt holdId offeredAt claimWindow
       offerExpiresAt stuckAt stuckReason bookingId endedAt`,
     computed: 'position secondsLeft',
-    internal: 'room offeredFrom passedAt',
-    relations: 'booking customer hold notificationsByEntryId offering organization policyVersion',
+    internal: 'room offeredFrom passedAt forPlaces',
+    relations:
+      'booking customer hold notificationsByEntryId offering organization policyVersion slot',
   },
   notifications: {
     type: 'Notification',
@@ -229,6 +270,7 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   Health: 'name value oldest healthy',
   Interval: 'years months days hours minutes seconds',
   Member: 'membershipId userId name email role allOfferings offeringIds',
+  PlannedSlot: 'localStartsAt outcome slotId',
   PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',
   QueueLength: 'organizationId offeringId offeringName waiting offered stuck oldest',
   AcceptedPayload: 'accepted',
@@ -239,5 +281,8 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
 export const SHAPES: readonly [RegExp, RegExp][] = [
   [/Connection$/, /^(nodes|edges|pageInfo|totalCount)$/],
   [/Edge$/, /^(node|cursor)$/],
-  [/Payload$/, /^(clientMutationId|query|result|(offering|organization|policy|resource)|\w+Edge)$/],
+  [
+    /Payload$/,
+    /^(clientMutationId|query|result|(offering|organization|policy|resource|schedule)|\w+Edge)$/,
+  ],
 ];
