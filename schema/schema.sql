@@ -86,6 +86,9 @@ comment on type app_public.planned_slot is 'What became of one date of a schedul
 create type app_public.queue_length as (organization_id uuid, offering_id uuid, offering_name text, waiting integer, offered integer, stuck integer, oldest timestamp with time zone);
 comment on type app_public.queue_length is 'How many people wait for an offering.';
 
+create type app_public.quote as (currency text, person_price numeric, adult_price numeric, child_price numeric, infant_price numeric, subtotal numeric, discount numeric, tax numeric, tax_included boolean, price numeric);
+comment on type app_public.quote is 'What a party pays, and of what it is made; a booking keeps the same figures.';
+
 create type app_public.recurrence as enum ('none', 'daily', 'weekly', 'every_two_weeks', 'monthly', 'custom');
 comment on type app_public.recurrence is 'On which dates a schedule has slots.';
 
@@ -443,22 +446,26 @@ comment on column app_public.blackouts.resource_id is 'The resource, if only tha
 comment on column app_public.blackouts.starts_at is 'From when.';
 
 create table app_public.bookings (
+  adult_price numeric(18,2),
   adults integer,
   attendance_confirmed_at timestamp with time zone,
   attendance_confirmed_how app_public.confirmation_source,
   auto_cancel_reason text,
   auto_cancelled_at timestamp with time zone,
+  child_price numeric(18,2),
   children integer,
   confirm_by timestamp with time zone,
   created_at timestamp with time zone not null default app_private.clock(),
   created_by uuid,
   currency text not null,
   customer_id uuid not null,
+  discount numeric(18,2),
   ended_at timestamp with time zone,
   ended_reason text,
   ends_at timestamp with time zone not null,
   hold_expires_at timestamp with time zone,
   id uuid not null default uuidv7(),
+  infant_price numeric(18,2),
   infants integer,
   made_at timestamp with time zone not null default app_private.clock(),
   offering_id uuid not null,
@@ -467,11 +474,13 @@ create table app_public.bookings (
   override_by uuid,
   override_reason text,
   party_size integer not null default 1,
+  person_price numeric(12,2),
   places integer not null default 1,
   policy_version_id uuid not null,
-  price numeric(12,2) not null default 0,
+  price numeric(18,2) not null default 0,
   purpose text,
   reference text not null,
+  refund numeric(18,2),
   reminder_sent_at timestamp with time zone,
   reminders_done integer not null default 0,
   request_expires_at timestamp with time zone,
@@ -481,6 +490,9 @@ create table app_public.bookings (
   spared_at timestamp with time zone,
   starts_at timestamp with time zone not null,
   status app_public.booking_status not null,
+  subtotal numeric(18,2),
+  tax numeric(18,2),
+  tax_included boolean,
   unclaimed boolean not null default false,
   would_auto_cancel_at timestamp with time zone,
   constraint auto_cancellation_has_a_reason CHECK ((status = 'auto_cancelled'::app_public.booking_status) = (auto_cancelled_at IS NOT NULL) AND (auto_cancelled_at IS NULL) = (auto_cancel_reason IS NULL)),
@@ -505,8 +517,18 @@ CASE
 END),
   constraint party_is_positive CHECK (party_size >= 1 AND party_size <= 100000),
   constraint places_are_of_the_party CHECK (places >= 1 AND places <= party_size),
+  constraint price_adds_up CHECK (
+CASE
+    WHEN slot_id IS NULL THEN num_nonnulls(person_price, adult_price, child_price, infant_price, subtotal, discount, tax, tax_included) = 0
+    ELSE num_nonnulls(person_price, adult_price, child_price, infant_price, subtotal, discount, tax, tax_included) = 8 AND subtotal = (adults::numeric * adult_price + children::numeric * child_price + infants::numeric * infant_price) AND price = (subtotal - discount +
+    CASE
+        WHEN tax_included THEN 0::numeric
+        ELSE tax
+    END)
+END),
   constraint purpose_is_bounded CHECK (length(purpose) <= 500),
   constraint range_is_finite_and_forward CHECK (isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at),
+  constraint refund_is_of_the_price CHECK (refund >= 0::numeric AND refund <= price),
   constraint requests_have_a_deadline CHECK (status <> 'pending'::app_public.booking_status OR request_expires_at IS NOT NULL),
   constraint room_covers_booking CHECK (room @> tstzrange(starts_at, ends_at))
 );
@@ -533,22 +555,26 @@ create policy read_own on app_public.bookings as permissive for select to reslot
 grant select on app_public.bookings to reslot_admin;
 grant select on app_public.bookings to reslot_user;
 comment on table app_public.bookings is 'A customer''s claim on room. A hold is one with status `held`: room kept for the person an offer was made to.';
+comment on column app_public.bookings.adult_price is 'What each adult pays.';
 comment on column app_public.bookings.adults is 'How many of the party are adults; only where places are booked.';
 comment on column app_public.bookings.attendance_confirmed_at is 'When attendance was confirmed.';
 comment on column app_public.bookings.attendance_confirmed_how is 'How attendance was confirmed.';
 comment on column app_public.bookings.auto_cancel_reason is 'Why it was released.';
 comment on column app_public.bookings.auto_cancelled_at is 'When it was released because nobody confirmed.';
+comment on column app_public.bookings.child_price is 'What each child pays.';
 comment on column app_public.bookings.children is 'How many are children.';
 comment on column app_public.bookings.confirm_by is 'Until when attendance is to be confirmed; null: nothing to confirm.';
 comment on column app_public.bookings.created_at is 'When it was first entered (a claimed hold: when the offer was made).';
 comment on column app_public.bookings.created_by is 'The user who entered it.';
 comment on column app_public.bookings.currency is 'ISO 4217 code of the price.';
 comment on column app_public.bookings.customer_id is 'For whom.';
+comment on column app_public.bookings.discount is 'What a group does not pay of it.';
 comment on column app_public.bookings.ended_at is 'When it stopped being live.';
 comment on column app_public.bookings.ended_reason is 'Why it ended, as the customer is told.';
 comment on column app_public.bookings.ends_at is 'End.';
 comment on column app_public.bookings.hold_expires_at is 'When a hold ends: the claim deadline once the mail server has accepted the offer, until then the last call.';
 comment on column app_public.bookings.id is 'Identifier (UUID version 7).';
+comment on column app_public.bookings.infant_price is 'What each infant pays.';
 comment on column app_public.bookings.infants is 'How many are infants.';
 comment on column app_public.bookings.made_at is 'When it was booked, claimed or last moved; reminders count from here.';
 comment on column app_public.bookings.offering_id is 'What is booked.';
@@ -557,11 +583,13 @@ comment on column app_public.bookings.override_at is 'When a manager exempted it
 comment on column app_public.bookings.override_by is 'The manager who did.';
 comment on column app_public.bookings.override_reason is 'The manager''s reason.';
 comment on column app_public.bookings.party_size is 'How many people.';
+comment on column app_public.bookings.person_price is 'Price of a person that it was worked out from; this and the next seven only where places are booked.';
 comment on column app_public.bookings.places is 'How many places of the slot it takes; infants count unless the policy says not.';
 comment on column app_public.bookings.policy_version_id is 'The rules it was made under.';
-comment on column app_public.bookings.price is 'Price it was sold at.';
+comment on column app_public.bookings.price is 'Price it was sold at, in all.';
 comment on column app_public.bookings.purpose is 'What for, in the customer''s words.';
 comment on column app_public.bookings.reference is 'What a person can read out, such as RS-20261120-7K3QXA.';
+comment on column app_public.bookings.refund is 'What of the price is to be given back, if it was cancelled.';
 comment on column app_public.bookings.reminder_sent_at is 'When the mail server accepted the reminder that asks for confirmation.';
 comment on column app_public.bookings.reminders_done is '@behavior -*
 How many of the policy''s reminders are dealt with.';
@@ -573,6 +601,9 @@ comment on column app_public.bookings.slot_id is 'The slot, if places are booked
 comment on column app_public.bookings.spared_at is 'When the release was omitted because the reminder had not been accepted in time.';
 comment on column app_public.bookings.starts_at is 'Start.';
 comment on column app_public.bookings.status is 'Where it is in its life.';
+comment on column app_public.bookings.subtotal is 'All of them together.';
+comment on column app_public.bookings.tax is 'The tax on what is left: included in the price, or added to it.';
+comment on column app_public.bookings.tax_included is 'Whether the tax is included.';
 comment on column app_public.bookings.unclaimed is 'Whether this is a hold that nobody has claimed; `myBookings` leaves those out.';
 comment on column app_public.bookings.would_auto_cancel_at is 'When it would have been released, under a policy that only rehearses.';
 
@@ -1084,13 +1115,21 @@ create table app_public.policy_versions (
   booking_cutoff interval not null default '00:00:00'::interval,
   buffer_after interval not null default '00:00:00'::interval,
   buffer_before interval not null default '00:00:00'::interval,
+  child_max_age integer not null default 12,
+  child_rate numeric not null default 0.7,
   claim_window interval not null default '00:15:00'::interval,
   confirm_deadline interval not null default '02:00:00'::interval,
   confirm_if_booked_before interval not null default '24:00:00'::interval,
   created_at timestamp with time zone not null default app_private.clock(),
   created_by uuid,
   delivery_retention interval not null default '90 days'::interval,
+  full_refund_until interval not null default '48:00:00'::interval,
+  group_discount numeric not null default 0,
+  group_from integer not null default 10,
+  half_refund_until interval not null default '24:00:00'::interval,
   id uuid not null default uuidv7(),
+  infant_max_age integer not null default 2,
+  infant_rate numeric not null default 0,
   infants_take_places boolean not null default true,
   last_call interval not null default '00:30:00'::interval,
   mail_give_up_after interval not null default '72:00:00'::interval,
@@ -1115,10 +1154,14 @@ create table app_public.policy_versions (
   reminder_leads interval[] not null default ARRAY['24:00:00'::interval, '01:00:00'::interval, '00:15:00'::interval],
   request_ttl interval not null default '24:00:00'::interval,
   requires_approval boolean not null default false,
+  rounding numeric not null default 0.01,
+  tax_included boolean not null default true,
+  tax_rate numeric not null default 0.1,
   under_minimum app_public.shortfall_action not null default 'report'::app_public.shortfall_action,
   urgent_before interval not null default '06:00:00'::interval,
   version integer not null,
   waitlist_enabled boolean not null default true,
+  constraint ages_ascend CHECK (infant_max_age >= 0 AND infant_max_age <= 17 AND child_max_age >= infant_max_age AND child_max_age <= 25),
   constraint durations_are_sane CHECK (LEAST(request_ttl, confirm_if_booked_before, confirm_deadline, min_notice, claim_window, min_claim_window, last_call, urgent_before, min_duration, max_duration, minimum_cutoff) > '00:00:00'::interval AND LEAST(buffer_before, buffer_after, booking_cutoff) >= '00:00:00'::interval AND GREATEST(request_ttl, confirm_if_booked_before, confirm_deadline, claim_window, last_call, urgent_before, buffer_before, buffer_after, booking_cutoff, max_duration, minimum_cutoff) <= '366 days'::interval AND min_duration <= max_duration AND mail_give_up_after >= '00:01:00'::interval AND mail_give_up_after <= '30 days'::interval AND LEAST(audit_retention, notification_retention, delivery_retention) >= '1 day'::interval AND GREATEST(audit_retention, notification_retention, delivery_retention) <= '100 years'::interval),
   constraint first_reminder_leaves_notice CHECK (reminder_leads[1] >= (confirm_deadline + min_notice)),
   constraint hold_fits_before_start CHECK (min_claim_window <= last_call),
@@ -1133,7 +1176,10 @@ create table app_public.policy_versions (
   constraint policy_versions_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES app_public.policies(id),
   constraint quiet_hours_are_a_pair CHECK (num_nonnulls(quiet_from, quiet_until) = ANY (ARRAY[0, 2])),
   constraint quiet_hours_end CHECK (quiet_from <> quiet_until),
+  constraint rates_are_parts CHECK (LEAST(child_rate, infant_rate, group_discount, tax_rate) >= 0::numeric AND GREATEST(child_rate, infant_rate, group_discount, tax_rate) <= 1::numeric AND group_from >= 2 AND group_from <= 100000),
+  constraint refunds_descend CHECK (half_refund_until >= '00:00:00'::interval AND full_refund_until >= half_refund_until AND full_refund_until <= '366 days'::interval),
   constraint released_room_can_be_offered CHECK ((last_call + min_claim_window) <= confirm_deadline),
+  constraint rounding_is_sane CHECK (rounding >= 0.01 AND rounding <= 1000::numeric),
   constraint urgent_leaves_time_to_claim CHECK (urgent_before >= (last_call + min_claim_window)),
   constraint window_is_not_under_minimum CHECK (claim_window >= min_claim_window)
 );
@@ -1158,13 +1204,21 @@ comment on column app_public.policy_versions.auto_cancel is 'Whether unconfirmed
 comment on column app_public.policy_versions.booking_cutoff is 'How long before the start booking closes; claims are not bound by it.';
 comment on column app_public.policy_versions.buffer_after is 'Room kept free after a booking.';
 comment on column app_public.policy_versions.buffer_before is 'Room kept free before a booking.';
+comment on column app_public.policy_versions.child_max_age is 'Until which age somebody is a child.';
+comment on column app_public.policy_versions.child_rate is 'Part of the price of an adult that a child pays.';
 comment on column app_public.policy_versions.claim_window is 'How long an offer is held, counted from when the mail server accepted it.';
 comment on column app_public.policy_versions.confirm_deadline is 'How long before the start an unconfirmed booking is released.';
 comment on column app_public.policy_versions.confirm_if_booked_before is 'A booking made closer to its start than this needs no confirmation: booking was the confirmation.';
 comment on column app_public.policy_versions.created_at is 'Since when.';
 comment on column app_public.policy_versions.created_by is 'Who wrote it.';
 comment on column app_public.policy_versions.delivery_retention is 'How long finished deliveries are kept (of the default policy).';
+comment on column app_public.policy_versions.full_refund_until is 'How long before the start a cancellation gives all of the price back.';
+comment on column app_public.policy_versions.group_discount is 'Part of its price that a group does not pay.';
+comment on column app_public.policy_versions.group_from is 'From how many people on a party is a group.';
+comment on column app_public.policy_versions.half_refund_until is 'How long before the start it still gives half of it back.';
 comment on column app_public.policy_versions.id is 'Identifier (UUID version 7).';
+comment on column app_public.policy_versions.infant_max_age is 'Until which age somebody is an infant.';
+comment on column app_public.policy_versions.infant_rate is 'Part of the price of an adult that an infant pays.';
 comment on column app_public.policy_versions.infants_take_places is 'Whether infants count towards the capacity of a slot.';
 comment on column app_public.policy_versions.last_call is 'How long before the start holding ends: everybody still waiting is told, and the first to claim gets it.';
 comment on column app_public.policy_versions.mail_give_up_after is 'How long a mail is tried before it is dead (of the default policy).';
@@ -1189,6 +1243,9 @@ comment on column app_public.policy_versions.quiet_until is 'End of the quiet ho
 comment on column app_public.policy_versions.reminder_leads is 'How long before the start each reminder goes out, longest first. The first asks for confirmation and always goes out; the others ask again as long as there is no answer, and else inform.';
 comment on column app_public.policy_versions.request_ttl is 'How long a pending booking may stay unanswered; at most half of the time left to its start.';
 comment on column app_public.policy_versions.requires_approval is 'Whether a booking stays pending until a manager approves it.';
+comment on column app_public.policy_versions.rounding is 'To what the price of each person is rounded.';
+comment on column app_public.policy_versions.tax_included is 'Whether prices include the tax; if not, it is added.';
+comment on column app_public.policy_versions.tax_rate is 'Part of the price, after discounts, that is tax.';
 comment on column app_public.policy_versions.under_minimum is 'What happens to a slot under its minimum size then.';
 comment on column app_public.policy_versions.urgent_before is 'Closer to the start than this, windows run in quiet hours too.';
 comment on column app_public.policy_versions.version is 'Counts up from 1; the highest is in force.';
@@ -2283,7 +2340,8 @@ begin
       update app_public.bookings b set would_auto_cancel_at = v_now where b.id = v_booking.id;
       return;
     end if;
-    perform app_private.end_booking(v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.');
+    perform app_private.end_booking(v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.',
+      refund => app_private.refund_due(v_booking, v_policy, v_now));
     perform app_private.notify_customer(v_booking.customer_id, 'booking_auto_cancelled', v_booking.id, null);
   elsif v_booking.starts_at > v_now and v_booking.reminder_sent_at + v_policy.min_notice < v_booking.starts_at then
     update app_public.bookings b set confirm_by = v_booking.reminder_sent_at + v_policy.min_notice where b.id = v_booking.id;
@@ -2490,7 +2548,7 @@ AS $function$
       select jsonb_agg(r.name order by r.name) from app_public.offering_resources x
       join app_public.resources r on r.id = x.resource_id where x.offering_id = f.id),
     'startsAt', booking.starts_at, 'endsAt', booking.ends_at, 'purpose', booking.purpose,
-    'partySize', booking.party_size, 'price', booking.price, 'currency', booking.currency,
+    'partySize', booking.party_size, 'price', booking.price, 'currency', booking.currency, 'refund', booking.refund,
     'customerName', c.name, 'attendanceConfirmedAt', booking.attendance_confirmed_at,
     'autoCancel', p.auto_cancel,
     'confirmDeadlineAt', case
@@ -2622,7 +2680,7 @@ begin
   for v_booking in
     select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null order by b.id
   loop
-    v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason);
+    v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason, refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
       jsonb_build_object('actor', 'manager', 'reason', reason));
   end loop;
@@ -2653,6 +2711,32 @@ end
 $function$;
 grant execute on function app_private.change_password(uuid,text,text,uuid) to reslot_app;
 comment on function app_private.change_password(uuid,text,text,uuid) is 'Changes a password after the old one (by its hash) was found to be right; all other sessions end. Errors: RSCRD.';
+
+CREATE OR REPLACE FUNCTION app_private.change_places(booking app_public.bookings, slot_id uuid, party app_private.party)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_slot app_public.slots;
+  v_party app_private.party := party;
+begin
+  if booking.slot_id is null then
+    perform app_private.fail('RSARG', 'This was booked by the hour; it has no slot, and its party is just a number.');
+  end if;
+  v_slot := app_private.find_slot(coalesce(slot_id, booking.slot_id), booking.offering_id);
+  if party.size is null then
+    v_party := row(booking.party_size, booking.adults, booking.children, booking.infants, booking.places)::app_private.party;
+  elsif party.adults is null then
+    v_party := row(party.size, party.size, 0, 0, party.size)::app_private.party;
+  end if;
+  if v_slot.id = booking.slot_id and (v_party.adults, v_party.children, v_party.infants)
+      = (booking.adults, booking.children, booking.infants) then
+    return booking;
+  end if;
+  return app_private.move_places(booking, v_slot, v_party, app_private.is_manager_of(booking.offering_id));
+end
+$function$;
+comment on function app_private.change_places(app_public.bookings,uuid,app_private.party) is 'Moves a locked booking of places, changes its party, or both; nothing, if it is so already. Errors: RSARG, RSNTF, RSTIM, RSBLK, RSLIM, RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_private.check_allocation(offering app_public.offerings, by_place boolean)
  RETURNS void
@@ -3181,7 +3265,7 @@ begin
     -- The person loses the offer, not the place in the queue.
     perform app_private.end_offer(e.id, 'waiting', reason) from app_public.waitlist_entries e where e.hold_id = booking.id;
   else
-    perform app_private.end_booking(booking.id, 'cancelled', reason);
+    perform app_private.end_booking(booking.id, 'cancelled', reason, refund => booking.price);
     perform app_private.notify_customer(booking.customer_id, 'message_blackout', booking.id, null,
       jsonb_build_object('reason', reason, 'actor', 'manager'));
   end if;
@@ -3404,7 +3488,7 @@ CREATE OR REPLACE FUNCTION app_private.elapsed(since timestamp with time zone, u
 RETURN make_interval(secs => (EXTRACT(epoch FROM (until - since)))::double precision);
 comment on function app_private.elapsed(timestamp with time zone,timestamp with time zone) is 'Time between two moments, in hours, minutes and seconds, never in days.';
 
-CREATE OR REPLACE FUNCTION app_private.end_booking(booking_id uuid, status app_public.booking_status, reason text, passing_over uuid DEFAULT NULL::uuid)
+CREATE OR REPLACE FUNCTION app_private.end_booking(booking_id uuid, status app_public.booking_status, reason text, passing_over uuid DEFAULT NULL::uuid, refund numeric DEFAULT NULL::numeric)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
@@ -3414,7 +3498,7 @@ declare
 begin
   perform set_config('reslot.reason', coalesce(reason, ''), true);
   update app_public.bookings b
-  set status = end_booking.status, ended_at = v_now, ended_reason = end_booking.reason, hold_expires_at = null,
+  set status = end_booking.status, refund = case when not b.unclaimed then end_booking.refund end, ended_at = v_now, ended_reason = end_booking.reason, hold_expires_at = null,
       sequence = b.sequence + 1,
       auto_cancelled_at = case when end_booking.status = 'auto_cancelled' then v_now end,
       auto_cancel_reason = case when end_booking.status = 'auto_cancelled' then end_booking.reason end
@@ -3424,7 +3508,7 @@ begin
   return v_booking;
 end
 $function$;
-comment on function app_private.end_booking(uuid,app_public.booking_status,text,uuid) is 'Ends a live booking and hands its room on. The caller holds the lock.';
+comment on function app_private.end_booking(uuid,app_public.booking_status,text,uuid,numeric) is 'Ends a live booking, notes what of its price is given back, and hands its room on. The caller holds the lock.';
 
 CREATE OR REPLACE FUNCTION app_private.end_booking_by_customer(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings
@@ -3440,7 +3524,8 @@ begin
   elsif v_booking.starts_at <= app_private.clock() then
     perform app_private.fail('RSTIM', 'This booking has begun; please talk to the organiser.');
   end if;
-  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500));
+  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500),
+    refund => app_private.refund_of(v_booking, app_private.clock()));
   perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
     jsonb_build_object('actor', 'customer', 'reason', v_booking.ended_reason));
   return v_booking;
@@ -3448,7 +3533,7 @@ end
 $function$;
 comment on function app_private.end_booking_by_customer(uuid,text) is 'Cancels before the start, for the customer; again: the same. Errors: RSNTF, RSSTA, RSTIM, RSARG.';
 
-CREATE OR REPLACE FUNCTION app_private.end_booking_by_manager(booking_id uuid, reason text)
+CREATE OR REPLACE FUNCTION app_private.end_booking_by_manager(booking_id uuid, reason text, refund numeric DEFAULT NULL::numeric)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
@@ -3461,14 +3546,17 @@ begin
     perform app_private.fail('RSSTA', format('This booking is %s and cannot be cancelled.', replace(v_booking.status::text, '_', ' ')));
   elsif app_private.checked_text(reason, 500) is null then
     perform app_private.fail('RSARG', 'Please give a reason; the customer is told.');
+  elsif refund < 0 or refund > v_booking.price or refund <> app_private.rounded(refund, app_private.minor_unit(v_booking.currency)) then
+    perform app_private.fail('RSARG', 'The refund has to be an amount from nothing up to the price.');
   end if;
-  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500));
+  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500),
+    refund => coalesce(refund, v_booking.price));
   perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
     jsonb_build_object('actor', 'manager', 'reason', v_booking.ended_reason));
   return v_booking;
 end
 $function$;
-comment on function app_private.end_booking_by_manager(uuid,text) is 'Cancels until the end, with a reason. Errors: RSNTF, RSSTA, RSARG.';
+comment on function app_private.end_booking_by_manager(uuid,text,numeric) is 'Cancels until the end, with a reason; gives all of the price back, or what is said. Errors: RSNTF, RSSTA, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.end_everything_of(customer_ids uuid[], cancel_bookings boolean, reason text)
  RETURNS void
@@ -3566,7 +3654,7 @@ AS $function$
     'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
     -- A hold is sold at the price it was offered at.
     'price', case when h.id is not null or not entry.for_places then coalesce(h.price, f.price)
-      else entry.places * app_private.price_of_person(entry.slot_id) end,
+      else (app_private.quote_for_slot(entry.slot_id, app_private.party_of(entry), p)).price end,
     -- Until an offer is made any slot of the day will do.
     'day', case when entry.slot_id is null then entry.day end, 'currency', coalesce(h.currency, g.currency),
     'needsApproval', p.requires_approval,
@@ -3660,7 +3748,8 @@ declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
 begin
   if v_booking.status = 'pending' and v_booking.request_expires_at <= app_private.clock() then
-    perform app_private.end_booking(v_booking.id, 'expired', 'The request was not answered in time.');
+    perform app_private.end_booking(v_booking.id, 'expired', 'The request was not answered in time.',
+      refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id, 'booking_expired', v_booking.id, null);
   end if;
 end
@@ -4257,17 +4346,19 @@ declare
 begin
   insert into app_public.bookings (
     organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
-    party_size, adults, children, infants, places, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
+    party_size, adults, children, infants, places, person_price, adult_price, child_price, infant_price, subtotal,
+    discount, tax, tax_included, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
     confirm_by, attendance_confirmed_at, attendance_confirmed_how)
   select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
     case when insert_booking.slot_id is null then app_private.with_buffers(during, policy) else during end,
-    party.size, party.adults, party.children, party.infants, party.places, insert_booking.purpose,
-    case when insert_booking.slot_id is null then f.price
-      else party.places * app_private.price_of_person(insert_booking.slot_id) end, g.currency,
+    party.size, party.adults, party.children, party.infants, party.places, q.person_price, q.adult_price,
+    q.child_price, q.infant_price, q.subtotal, q.discount, q.tax, q.tax_included, insert_booking.purpose,
+    case when insert_booking.slot_id is null then f.price else q.price end, g.currency,
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
     terms.attendance_confirmed_at, terms.attendance_confirmed_how
   from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
+  left join app_private.quote_for_slot(insert_booking.slot_id, party, policy) q on true
   where f.id = insert_booking.offering_id
   returning * into v_booking;
   perform app_private.take_room(v_booking);
@@ -4796,7 +4887,7 @@ AS $function$
     'status', e.status, 'partySize', e.party_size, 'offerExpiresAt', e.offer_expires_at,
     -- A hold is sold at the price it was offered at.
     'price', case when h.id is not null or not e.for_places then coalesce(h.price, f.price)
-      else e.places * app_private.price_of_person(e.slot_id) end,
+      else (app_private.quote_for_slot(e.slot_id, app_private.party_of(e), p)).price end,
     'currency', coalesce(h.currency, g.currency), 'day', case when e.slot_id is null then e.day end,
     'isHeld', e.status = 'offered', 'needsApproval', p.requires_approval, 'address', f.address,
     'supportContact', f.support_contact
@@ -5451,13 +5542,19 @@ end
 $function$;
 comment on function app_private.merge_customers(uuid[],uuid) is 'Moves everything of some guests to one customer. The caller has locked them all.';
 
+CREATE OR REPLACE FUNCTION app_private.minor_unit(currency text)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN (1)::numeric ELSE 0.01 END;
+comment on function app_private.minor_unit(text) is 'The smallest amount of a currency.';
+
 CREATE OR REPLACE FUNCTION app_private.move_booking(booking app_public.bookings, during tstzrange, as_manager boolean)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
 declare
   v_policy app_public.policy_versions;
-  v_terms app_private.booking_terms;
   v_booking app_public.bookings;
   v_now timestamptz := app_private.clock();
 begin
@@ -5469,26 +5566,8 @@ begin
   perform app_private.give_back_room(booking.id, hands_on => false);
   perform app_private.refuse_if_taken(booking.offering_id, v_policy, during, v_now, booking.customer_id);
 
-  v_terms := app_private.terms_of(v_policy, lower(during), v_now, v_policy.requires_approval and not as_manager);
-  if booking.attendance_confirmed_how = 'not_needed' and v_terms.status = 'confirmed' then
-    -- That was no answer to a reminder: whoever could not be asked before cannot be asked now.
-    v_terms.confirm_by := null;
-    v_terms.attendance_confirmed_at := v_now;
-    v_terms.attendance_confirmed_how := 'not_needed';
-  end if;
-  update app_public.bookings b
-  set starts_at = lower(during), ends_at = upper(during), room = app_private.with_buffers(during, v_policy),
-      status = v_terms.status, request_expires_at = v_terms.request_expires_at, confirm_by = v_terms.confirm_by,
-      attendance_confirmed_at = v_terms.attendance_confirmed_at,
-      attendance_confirmed_how = v_terms.attendance_confirmed_how,
-      made_at = v_now, sequence = b.sequence + 1, reminders_done = 0, reminder_sent_at = null,
-      spared_at = null, would_auto_cancel_at = null,
-      -- A manager's exemption was for the time it was given for.
-      override_at = case when as_manager then b.override_at end,
-      override_by = case when as_manager then b.override_by end,
-      override_reason = case when as_manager then b.override_reason end
-  where b.id = booking.id
-  returning * into v_booking;
+  v_booking := app_private.retime_booking(
+    booking, v_policy, during, app_private.with_buffers(during, v_policy), as_manager, v_now);
   perform app_private.take_room(v_booking);
   perform app_private.close_overlapping_entries(v_booking);
   perform app_private.hand_on(app_private.resources_of(booking.offering_id), booking.room);
@@ -5496,6 +5575,55 @@ begin
 end
 $function$;
 comment on function app_private.move_booking(app_public.bookings,tstzrange,boolean) is 'Moves a locked booking in time: clears its confirmation, re-arms its reminders, hands the old room on. Errors: RSTIM, RSBLK, RSLIM, RSFUL.';
+
+CREATE OR REPLACE FUNCTION app_private.move_places(booking app_public.bookings, slot app_public.slots, party app_private.party, as_manager boolean)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_policy app_public.policy_versions;
+  v_party app_private.party;
+  v_moves boolean := slot.id <> booking.slot_id;
+  v_slot app_public.slots;
+  v_quote app_public.quote;
+  v_booking app_public.bookings;
+  v_now timestamptz := app_private.clock();
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = booking.policy_version_id;
+  v_party := app_private.places_for(party, v_policy);
+  -- Fewer people on the same slot are always welcome, also to what is closed by now.
+  if v_moves or v_party.places > booking.places then
+    perform app_private.check_slot(slot, v_policy, v_party, v_now, not as_manager);
+  end if;
+  if v_moves and not as_manager then
+    perform app_private.check_daily_bookings(booking.customer_id, booking.offering_id, v_policy, slot.starts_at, booking.id);
+  end if;
+  perform app_private.give_back_room(booking.id, hands_on => false);
+  select * into v_slot from app_public.slots s where s.id = slot.id;
+  perform app_private.refuse_if_full(v_slot, v_policy, v_party, v_now, booking.customer_id);
+  -- On the same slot the price of a person stays what it was sold at.
+  v_quote := app_private.quote_of(
+    case when v_moves then app_private.price_of_person(slot.id) else booking.person_price end, v_party, v_policy,
+    booking.currency);
+  update app_public.bookings b
+  set slot_id = v_slot.id, party_size = v_party.size, adults = v_party.adults, children = v_party.children,
+      infants = v_party.infants, places = v_party.places, person_price = v_quote.person_price,
+      adult_price = v_quote.adult_price, child_price = v_quote.child_price, infant_price = v_quote.infant_price,
+      subtotal = v_quote.subtotal, discount = v_quote.discount, tax = v_quote.tax, tax_included = v_quote.tax_included,
+      price = v_quote.price
+  where b.id = booking.id
+  returning * into v_booking;
+  if v_moves then
+    v_booking := app_private.retime_booking(v_booking, v_policy, tstzrange(v_slot.starts_at, v_slot.ends_at),
+      tstzrange(v_slot.starts_at, v_slot.ends_at), as_manager, v_now);
+  end if;
+  perform app_private.take_room(v_booking);
+  perform app_private.close_overlapping_entries(v_booking) where v_moves;
+  perform app_private.hand_on_places(booking.slot_id);
+  return v_booking;
+end
+$function$;
+comment on function app_private.move_places(app_public.bookings,app_public.slots,app_private.party,boolean) is 'Moves a locked booking to another slot, changes its party, or both; hands on what is left over. Errors: RSTIM, RSBLK, RSLIM, RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_private.name_offerings(membership app_public.memberships, offering_ids uuid[])
  RETURNS void
@@ -6380,6 +6508,8 @@ begin
   new.min_duration := app_private.in_seconds(new.min_duration);
   new.max_duration := app_private.in_seconds(new.max_duration);
   new.booking_cutoff := app_private.in_seconds(new.booking_cutoff);
+  new.full_refund_until := app_private.in_seconds(new.full_refund_until);
+  new.half_refund_until := app_private.in_seconds(new.half_refund_until);
   new.minimum_cutoff := app_private.in_seconds(new.minimum_cutoff);
   new.mail_give_up_after := app_private.in_seconds(new.mail_give_up_after);
   new.reminder_leads := array(select app_private.in_seconds(l) from unnest(new.reminder_leads) with ordinality u (l, n) order by n);
@@ -6491,6 +6621,48 @@ begin
 end
 $function$;
 comment on function app_private.queue_sending() is 'Queues a few send jobs while deliveries wait. A send job carries no ids: it takes what is due.';
+
+CREATE OR REPLACE FUNCTION app_private.quote_for_slot(slot_id uuid, party app_private.party, policy app_public.policy_versions)
+ RETURNS app_public.quote
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select q.* from app_public.slots s
+  join app_public.organizations g on g.id = s.organization_id
+  cross join lateral app_private.quote_of(app_private.price_of_person(s.id), party, policy, g.currency) q
+  where s.id = quote_for_slot.slot_id
+$function$;
+comment on function app_private.quote_for_slot(uuid,app_private.party,app_public.policy_versions) is 'What a party pays for a slot now.';
+
+CREATE OR REPLACE FUNCTION app_private.quote_of(person_price numeric, party app_private.party, policy app_public.policy_versions, currency text)
+ RETURNS app_public.quote
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  v_minor constant numeric := app_private.minor_unit(currency);
+  v_rounding constant numeric := greatest(policy.rounding, v_minor);
+  v_quote app_public.quote;
+  v_net numeric;
+begin
+  v_quote.currency := currency;
+  v_quote.person_price := person_price;
+  v_quote.adult_price := app_private.rounded(person_price, v_rounding);
+  v_quote.child_price := app_private.rounded(person_price * policy.child_rate, v_rounding);
+  v_quote.infant_price := app_private.rounded(person_price * policy.infant_rate, v_rounding);
+  v_quote.subtotal := party.adults * v_quote.adult_price + party.children * v_quote.child_price
+    + party.infants * v_quote.infant_price;
+  v_quote.discount := app_private.rounded(
+    v_quote.subtotal * case when party.size >= policy.group_from then policy.group_discount else 0 end, v_minor);
+  v_net := v_quote.subtotal - v_quote.discount;
+  v_quote.tax_included := policy.tax_included;
+  v_quote.tax := app_private.rounded(
+    case when policy.tax_included then v_net - v_net / (1 + policy.tax_rate) else v_net * policy.tax_rate end, v_minor);
+  v_quote.price := v_net + case when policy.tax_included then 0 else v_quote.tax end;
+  return v_quote;
+end
+$function$;
+comment on function app_private.quote_of(numeric,app_private.party,app_public.policy_versions,text) is 'What a party pays under a policy, given the price of a person.';
 
 CREATE OR REPLACE FUNCTION app_private.reactivate_account(email text)
  RETURNS app_public.users
@@ -6634,6 +6806,22 @@ AS $function$
 $function$;
 comment on function app_private.recurrence_dates(app_public.schedules,date,date) is 'The local dates of a schedule between two dates; none of a custom one.';
 
+CREATE OR REPLACE FUNCTION app_private.refund_due(booking app_public.bookings, policy app_public.policy_versions, now_at timestamp with time zone)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN (app_private.elapsed(now_at, (booking).starts_at) >= (policy).full_refund_until) THEN (booking).price WHEN (app_private.elapsed(now_at, (booking).starts_at) >= (policy).half_refund_until) THEN app_private.rounded(((booking).price / (2)::numeric), app_private.minor_unit((booking).currency)) ELSE (0)::numeric END;
+comment on function app_private.refund_due(app_public.bookings,app_public.policy_versions,timestamp with time zone) is 'What of its price a booking gives back that its customer cancels at a moment.';
+
+CREATE OR REPLACE FUNCTION app_private.refund_of(booking app_public.bookings, now_at timestamp with time zone)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.refund_due(booking, p, now_at) from app_public.policy_versions p where p.id = booking.policy_version_id
+$function$;
+comment on function app_private.refund_of(app_public.bookings,timestamp with time zone) is 'What the policy of a booking gives back, if it ends at a moment for its customer''s sake.';
+
 CREATE OR REPLACE FUNCTION app_private.refuse_blackout(blackout app_public.blackouts)
  RETURNS void
  LANGUAGE plpgsql
@@ -6766,7 +6954,8 @@ begin
   elsif v_booking.status <> 'pending' then
     perform app_private.fail('RSSTA', format('This booking is %s and waits for no answer.', replace(v_booking.status::text, '_', ' ')));
   end if;
-  v_booking := app_private.end_booking(v_booking.id, 'rejected', app_private.checked_text(reason, 500));
+  v_booking := app_private.end_booking(v_booking.id, 'rejected', app_private.checked_text(reason, 500),
+    refund => v_booking.price);
   perform app_private.notify_customer(v_booking.customer_id, 'booking_rejected', v_booking.id, null,
     jsonb_build_object('reason', v_booking.ended_reason));
   return v_booking;
@@ -7020,6 +7209,39 @@ AS $function$
 $function$;
 comment on function app_private.resources_of_all(uuid[]) is 'Every resource that one of these offerings uses.';
 
+CREATE OR REPLACE FUNCTION app_private.retime_booking(booking app_public.bookings, policy app_public.policy_versions, during tstzrange, room tstzrange, as_manager boolean, now_at timestamp with time zone)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_terms app_private.booking_terms;
+  v_booking app_public.bookings;
+begin
+  v_terms := app_private.terms_of(policy, lower(during), now_at, policy.requires_approval and not as_manager);
+  if booking.attendance_confirmed_how = 'not_needed' and v_terms.status = 'confirmed' then
+    -- That was no answer to a reminder: whoever could not be asked before cannot be asked now.
+    v_terms.confirm_by := null;
+    v_terms.attendance_confirmed_at := now_at;
+    v_terms.attendance_confirmed_how := 'not_needed';
+  end if;
+  update app_public.bookings b
+  set starts_at = lower(during), ends_at = upper(during), room = retime_booking.room,
+      status = v_terms.status, request_expires_at = v_terms.request_expires_at, confirm_by = v_terms.confirm_by,
+      attendance_confirmed_at = v_terms.attendance_confirmed_at,
+      attendance_confirmed_how = v_terms.attendance_confirmed_how,
+      made_at = now_at, sequence = b.sequence + 1, reminders_done = 0, reminder_sent_at = null,
+      spared_at = null, would_auto_cancel_at = null,
+      -- A manager's exemption was for the time it was given for.
+      override_at = case when as_manager then b.override_at end,
+      override_by = case when as_manager then b.override_by end,
+      override_reason = case when as_manager then b.override_reason end
+  where b.id = booking.id
+  returning * into v_booking;
+  return v_booking;
+end
+$function$;
+comment on function app_private.retime_booking(app_public.bookings,app_public.policy_versions,tstzrange,tstzrange,boolean,timestamp with time zone) is 'Gives a locked booking, whose room is given back, another time; clears its confirmation and re-arms its reminders.';
+
 CREATE OR REPLACE FUNCTION app_private.rotate_session(token_hash bytea, successor_hash bytea)
  RETURNS app_private.session
  LANGUAGE plpgsql
@@ -7057,6 +7279,13 @@ end
 $function$;
 grant execute on function app_private.rotate_session(bytea,bytea) to reslot_app;
 comment on function app_private.rotate_session(bytea,bytea) is 'Replaces a refresh token by its successor. Used again within ten seconds it gives the same successor (two tabs); later the family ends (theft).';
+
+CREATE OR REPLACE FUNCTION app_private.rounded(amount numeric, unit numeric)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (round((amount / unit)) * unit);
+comment on function app_private.rounded(numeric,numeric) is 'An amount rounded to a multiple of a unit, halves up.';
 
 CREATE OR REPLACE FUNCTION app_private.run_deadline(subject_id uuid)
  RETURNS text
@@ -8074,7 +8303,7 @@ grant execute on function app_public.bookings_that_would_be_released(uuid) to re
 grant execute on function app_public.bookings_that_would_be_released(uuid) to reslot_user;
 comment on function app_public.bookings_that_would_be_released(uuid) is 'For managers: what a policy in dry run would have released.';
 
-CREATE OR REPLACE FUNCTION app_public.cancel_booking(booking_id uuid, reason text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.cancel_booking(booking_id uuid, reason text DEFAULT NULL::text, refund numeric DEFAULT NULL::numeric)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -8091,15 +8320,19 @@ begin
   end if;
   -- A manager who has booked for themselves is the manager once it has begun.
   if app_private.is_customer(v_booking.customer_id)
-     and not (v_booking.starts_at <= app_private.clock() and app_private.is_manager_of(v_booking.offering_id)) then
+     and not ((refund is not null or v_booking.starts_at <= app_private.clock())
+              and app_private.is_manager_of(v_booking.offering_id)) then
+    if refund is not null then
+      perform app_private.fail('RSARG', 'What is given back is for the policy to say, or for a manager.');
+    end if;
     return app_private.end_booking_by_customer(booking_id, reason);
   end if;
-  return app_private.end_booking_by_manager(booking_id, reason);
+  return app_private.end_booking_by_manager(booking_id, reason, refund);
 end
 $function$;
-grant execute on function app_public.cancel_booking(uuid,text) to reslot_admin;
-grant execute on function app_public.cancel_booking(uuid,text) to reslot_user;
-comment on function app_public.cancel_booking(uuid,text) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers also later and with a reason. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
+grant execute on function app_public.cancel_booking(uuid,text,numeric) to reslot_admin;
+grant execute on function app_public.cancel_booking(uuid,text,numeric) to reslot_user;
+comment on function app_public.cancel_booking(uuid,text,numeric) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers also later and with a reason. A customer gets back what the policy says for that time before the start, in `refund`; a manager gives all of the price back, or another amount. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
 
 CREATE OR REPLACE FUNCTION app_public.claim_slot(entry_id uuid)
  RETURNS app_public.bookings
@@ -8679,7 +8912,7 @@ grant execute on function app_public.members(uuid) to reslot_admin;
 grant execute on function app_public.members(uuid) to reslot_user;
 comment on function app_public.members(uuid) is 'Who has a role in an organisation; for its owners and managers. Errors: RSNTF.';
 
-CREATE OR REPLACE FUNCTION app_public.modify_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, purpose text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.modify_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, purpose text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, party_size integer DEFAULT NULL::integer, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -8703,6 +8936,10 @@ begin
   end if;
   if v_during <> tstzrange(v_before.starts_at, v_before.ends_at) then
     v_booking := app_private.move_booking(v_booking, v_during, app_private.is_manager_of(v_booking.offering_id));
+  elsif num_nonnulls(slot_id, party_size, adults, children, infants) > 0 then
+    v_booking := app_private.change_places(v_booking, slot_id,
+      case when num_nonnulls(party_size, adults, children, infants) > 0
+        then app_private.checked_party(party_size, adults, children, infants) end);
   end if;
   if to_jsonb(v_before) <> to_jsonb(v_booking) then
     if v_booking.status = 'pending' and v_before.sequence <> v_booking.sequence then
@@ -8713,14 +8950,15 @@ begin
       'sequence', v_booking.sequence, 'status', v_booking.status,
       'actor', case when app_private.is_customer(v_booking.customer_id) then 'customer' else 'manager' end, 'previous', jsonb_build_object(
         'startsAt', v_before.starts_at, 'endsAt', v_before.ends_at,
+        'partySize', v_before.party_size, 'price', v_before.price,
         'purpose', case when v_before.purpose is distinct from v_booking.purpose then coalesce(v_before.purpose, '') end)));
   end if;
   return v_booking;
 end
 $function$;
-grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text) to reslot_admin;
-grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text) to reslot_user;
-comment on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text) is 'Moves a booking, changes its purpose, or both. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty purpose removes it. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
+grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer) to reslot_admin;
+grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer) to reslot_user;
+comment on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose, or all of it at once. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty purpose removes it. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.my_bookings(upcoming boolean DEFAULT NULL::boolean)
  RETURNS SETOF app_public.bookings
@@ -8823,6 +9061,30 @@ $function$;
 grant execute on function app_public.planned_slots(uuid,date,date) to reslot_admin;
 grant execute on function app_public.planned_slots(uuid,date,date) to reslot_user;
 comment on function app_public.planned_slots(uuid,date,date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.quote(slot_id uuid, party_size integer DEFAULT 1, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
+ RETURNS app_public.quote
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_slot app_public.slots;
+  v_policy app_public.policy_versions;
+begin
+  select * into v_slot from app_public.slots s where s.id = quote.slot_id;
+  if v_slot.id is null then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  v_policy := app_private.policy_of(app_private.find_offering(v_slot.offering_id));
+  return app_private.quote_for_slot(v_slot.id,
+    app_private.places_for(app_private.checked_party(party_size, adults, children, infants), v_policy), v_policy);
+end
+$function$;
+grant execute on function app_public.quote(uuid,integer,integer,integer,integer) to reslot_admin;
+grant execute on function app_public.quote(uuid,integer,integer,integer,integer) to reslot_anonymous;
+grant execute on function app_public.quote(uuid,integer,integer,integer,integer) to reslot_user;
+comment on function app_public.quote(uuid,integer,integer,integer,integer) is 'What a party pays for a slot, if it books now: adults, children and infants by the rates of the policy, group discount, and tax. The same figures are kept with the booking. Errors: RSNTF no such slot, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.reject_booking(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8ce7e18f594b0985b816f73e8c748a08bdaee0c7
+--! Hash: sha1:1cbd28c0df8c60bfdaf141250824f5d1f7b5d1ed
 --! Message: initial
 
 --! Included all.sql
@@ -97,6 +97,23 @@ comment on column app_public.planned_slot.local_starts_at is 'The local start.';
 comment on column app_public.planned_slot.outcome is '`made`; `exists` and is as it was; `changed` with its schedule, for nobody had booked it; `over`; `gap`: the clocks go forward then, and there is no such time; `blacked_out`; `taken`: a guide or vehicle is somewhere else.';
 comment on column app_public.planned_slot.slot_id is 'The slot, if there is one.';
 --! EndIncluded types/planned_slot.sql
+--! Included types/quote.sql
+create type app_public.quote as (
+  currency text, person_price numeric, adult_price numeric, child_price numeric, infant_price numeric, subtotal numeric,
+  discount numeric, tax numeric, tax_included boolean, price numeric
+);
+comment on type app_public.quote is 'What a party pays, and of what it is made; a booking keeps the same figures.';
+comment on column app_public.quote.currency is 'ISO 4217 code.';
+comment on column app_public.quote.person_price is 'Price of a person that it is worked out from.';
+comment on column app_public.quote.adult_price is 'What each adult pays.';
+comment on column app_public.quote.child_price is 'What each child pays.';
+comment on column app_public.quote.infant_price is 'What each infant pays.';
+comment on column app_public.quote.subtotal is 'All of them together.';
+comment on column app_public.quote.discount is 'What a group does not pay of it.';
+comment on column app_public.quote.tax is 'The tax on what is left: included in the price, or added to it.';
+comment on column app_public.quote.tax_included is 'Whether the tax is included.';
+comment on column app_public.quote.price is 'What is paid in all.';
+--! EndIncluded types/quote.sql
 --! Included types/free_range.sql
 create type app_public.free_range as (starts_at timestamptz, ends_at timestamptz);
 comment on type app_public.free_range is 'A stretch of time in which an offering can be booked.';
@@ -442,6 +459,17 @@ create table app_public.policy_versions (
   min_party integer not null default 1,
   max_party integer not null default 1000,
   infants_take_places boolean not null default true,
+  infant_max_age integer not null default 2,
+  child_max_age integer not null default 12,
+  child_rate numeric not null default 0.7,
+  infant_rate numeric not null default 0,
+  group_discount numeric not null default 0,
+  group_from integer not null default 10,
+  tax_rate numeric not null default 0.1,
+  tax_included boolean not null default true,
+  rounding numeric not null default 0.01,
+  full_refund_until interval not null default interval '48 hours',
+  half_refund_until interval not null default interval '24 hours',
   advance_days integer not null default 60,
   minimum_cutoff interval not null default interval '24 hours',
   under_minimum app_public.shortfall_action not null default 'report',
@@ -478,6 +506,16 @@ create table app_public.policy_versions (
   constraint quiet_hours_are_a_pair check (num_nonnulls(quiet_from, quiet_until) in (0, 2)),
   constraint quiet_hours_end check (quiet_from <> quiet_until),
   constraint parties_are_possible check (1 <= min_party and min_party <= max_party and max_party <= 100000),
+  constraint ages_ascend check (infant_max_age between 0 and 17 and child_max_age between infant_max_age and 25),
+  constraint rates_are_parts check (
+    least(child_rate, infant_rate, group_discount, tax_rate) >= 0
+    and greatest(child_rate, infant_rate, group_discount, tax_rate) <= 1 and group_from between 2 and 100000
+  ),
+  constraint rounding_is_sane check (rounding between 0.01 and 1000),
+  constraint refunds_descend check (
+    half_refund_until >= interval '0' and full_refund_until >= half_refund_until
+    and full_refund_until <= interval '366 days'
+  ),
   constraint limits_are_positive check (
     max_planned_offers between 1 and 100 and max_hold_share > 0 and max_hold_share <= 1
     and max_days_ahead between 1 and 3650 and max_bookings_per_day between 1 and 1000
@@ -523,6 +561,17 @@ comment on column app_public.policy_versions.mail_give_up_after is 'How long a m
 comment on column app_public.policy_versions.min_party is 'Smallest party that may book places.';
 comment on column app_public.policy_versions.max_party is 'Largest party that may book places.';
 comment on column app_public.policy_versions.infants_take_places is 'Whether infants count towards the capacity of a slot.';
+comment on column app_public.policy_versions.infant_max_age is 'Until which age somebody is an infant.';
+comment on column app_public.policy_versions.child_max_age is 'Until which age somebody is a child.';
+comment on column app_public.policy_versions.child_rate is 'Part of the price of an adult that a child pays.';
+comment on column app_public.policy_versions.infant_rate is 'Part of the price of an adult that an infant pays.';
+comment on column app_public.policy_versions.group_discount is 'Part of its price that a group does not pay.';
+comment on column app_public.policy_versions.group_from is 'From how many people on a party is a group.';
+comment on column app_public.policy_versions.tax_rate is 'Part of the price, after discounts, that is tax.';
+comment on column app_public.policy_versions.tax_included is 'Whether prices include the tax; if not, it is added.';
+comment on column app_public.policy_versions.rounding is 'To what the price of each person is rounded.';
+comment on column app_public.policy_versions.full_refund_until is 'How long before the start a cancellation gives all of the price back.';
+comment on column app_public.policy_versions.half_refund_until is 'How long before the start it still gives half of it back.';
 comment on column app_public.policy_versions.advance_days is 'How many days ahead the slots of schedules are made.';
 comment on column app_public.policy_versions.minimum_cutoff is 'How long before its start a slot has to have its minimum size.';
 comment on column app_public.policy_versions.under_minimum is 'What happens to a slot under its minimum size then.';
@@ -912,7 +961,16 @@ create table app_public.bookings (
   infants integer,
   places integer not null default 1,
   purpose text,
-  price numeric(12, 2) not null default 0,
+  person_price numeric(12, 2),
+  adult_price numeric(18, 2),
+  child_price numeric(18, 2),
+  infant_price numeric(18, 2),
+  subtotal numeric(18, 2),
+  discount numeric(18, 2),
+  tax numeric(18, 2),
+  tax_included boolean,
+  price numeric(18, 2) not null default 0,
+  refund numeric(18, 2),
   currency text not null,
   sequence integer not null default 0,
   created_by uuid,
@@ -955,6 +1013,15 @@ create table app_public.bookings (
         and least(adults, children, infants) >= 0 and adults + children > 0 end
   ),
   constraint places_are_of_the_party check (places between 1 and party_size),
+  -- What was sold is the sum of its parts, to the cent.
+  constraint price_adds_up check (
+    case when slot_id is null
+      then num_nonnulls(person_price, adult_price, child_price, infant_price, subtotal, discount, tax, tax_included) = 0
+      else num_nonnulls(person_price, adult_price, child_price, infant_price, subtotal, discount, tax, tax_included) = 8
+        and subtotal = adults * adult_price + children * child_price + infants * infant_price
+        and price = subtotal - discount + case when tax_included then 0 else tax end end
+  ),
+  constraint refund_is_of_the_price check (refund between 0 and price),
   constraint purpose_is_bounded check (length(purpose) <= 500),
   constraint holds_have_a_deadline check ((status = 'held') = (hold_expires_at is not null)),
   constraint holds_are_unclaimed check (status <> 'held' or unclaimed),
@@ -1000,7 +1067,16 @@ comment on column app_public.bookings.children is 'How many are children.';
 comment on column app_public.bookings.infants is 'How many are infants.';
 comment on column app_public.bookings.places is 'How many places of the slot it takes; infants count unless the policy says not.';
 comment on column app_public.bookings.purpose is 'What for, in the customer''s words.';
-comment on column app_public.bookings.price is 'Price it was sold at.';
+comment on column app_public.bookings.person_price is 'Price of a person that it was worked out from; this and the next seven only where places are booked.';
+comment on column app_public.bookings.adult_price is 'What each adult pays.';
+comment on column app_public.bookings.child_price is 'What each child pays.';
+comment on column app_public.bookings.infant_price is 'What each infant pays.';
+comment on column app_public.bookings.subtotal is 'All of them together.';
+comment on column app_public.bookings.discount is 'What a group does not pay of it.';
+comment on column app_public.bookings.tax is 'The tax on what is left: included in the price, or added to it.';
+comment on column app_public.bookings.tax_included is 'Whether the tax is included.';
+comment on column app_public.bookings.price is 'Price it was sold at, in all.';
+comment on column app_public.bookings.refund is 'What of the price is to be given back, if it was cancelled.';
 comment on column app_public.bookings.currency is 'ISO 4217 code of the price.';
 comment on column app_public.bookings.sequence is 'Counts changes of time or place (the SEQUENCE of its calendar event, RFC 5545).';
 comment on column app_public.bookings.created_by is 'The user who entered it.';
@@ -2647,6 +2723,112 @@ revoke execute on function
   app_private.refuse_if_full(app_public.slots, app_public.policy_versions, app_private.party, timestamptz, uuid)
 from public;
 --! EndIncluded functions/slots.sql
+--! Included functions/quote.sql
+-- Prices. What is shown, what is sold and what a change costs come from one function, so that they cannot differ.
+
+create function app_private.minor_unit(currency text) returns numeric
+language sql immutable
+return case when currency in (
+  'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF')
+  then 1 else 0.01 end;
+comment on function app_private.minor_unit(text) is 'The smallest amount of a currency.';
+
+create function app_private.rounded(amount numeric, unit numeric) returns numeric
+language sql immutable
+return round(amount / unit) * unit;
+comment on function app_private.rounded(numeric, numeric) is 'An amount rounded to a multiple of a unit, halves up.';
+
+-- Unit prices are rounded, so that the sum is what a person would add up; tax comes after the discount.
+create function app_private.quote_of(
+  person_price numeric, party app_private.party, policy app_public.policy_versions, currency text
+) returns app_public.quote
+language plpgsql immutable
+as $$
+declare
+  v_minor constant numeric := app_private.minor_unit(currency);
+  v_rounding constant numeric := greatest(policy.rounding, v_minor);
+  v_quote app_public.quote;
+  v_net numeric;
+begin
+  v_quote.currency := currency;
+  v_quote.person_price := person_price;
+  v_quote.adult_price := app_private.rounded(person_price, v_rounding);
+  v_quote.child_price := app_private.rounded(person_price * policy.child_rate, v_rounding);
+  v_quote.infant_price := app_private.rounded(person_price * policy.infant_rate, v_rounding);
+  v_quote.subtotal := party.adults * v_quote.adult_price + party.children * v_quote.child_price
+    + party.infants * v_quote.infant_price;
+  v_quote.discount := app_private.rounded(
+    v_quote.subtotal * case when party.size >= policy.group_from then policy.group_discount else 0 end, v_minor);
+  v_net := v_quote.subtotal - v_quote.discount;
+  v_quote.tax_included := policy.tax_included;
+  v_quote.tax := app_private.rounded(
+    case when policy.tax_included then v_net - v_net / (1 + policy.tax_rate) else v_net * policy.tax_rate end, v_minor);
+  v_quote.price := v_net + case when policy.tax_included then 0 else v_quote.tax end;
+  return v_quote;
+end
+$$;
+comment on function app_private.quote_of(numeric, app_private.party, app_public.policy_versions, text) is 'What a party pays under a policy, given the price of a person.';
+
+create function app_private.quote_for_slot(slot_id uuid, party app_private.party, policy app_public.policy_versions)
+returns app_public.quote
+language sql stable
+as $$
+  select q.* from app_public.slots s
+  join app_public.organizations g on g.id = s.organization_id
+  cross join lateral app_private.quote_of(app_private.price_of_person(s.id), party, policy, g.currency) q
+  where s.id = quote_for_slot.slot_id
+$$;
+comment on function app_private.quote_for_slot(uuid, app_private.party, app_public.policy_versions) is 'What a party pays for a slot now.';
+
+create function app_public.quote(
+  slot_id uuid, party_size integer default 1, adults integer default null, children integer default null,
+  infants integer default null
+) returns app_public.quote
+language plpgsql stable security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_slot app_public.slots;
+  v_policy app_public.policy_versions;
+begin
+  select * into v_slot from app_public.slots s where s.id = quote.slot_id;
+  if v_slot.id is null then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  v_policy := app_private.policy_of(app_private.find_offering(v_slot.offering_id));
+  return app_private.quote_for_slot(v_slot.id,
+    app_private.places_for(app_private.checked_party(party_size, adults, children, infants), v_policy), v_policy);
+end
+$$;
+comment on function app_public.quote(uuid, integer, integer, integer, integer) is 'What a party pays for a slot, if it books now: adults, children and infants by the rates of the policy, group discount, and tax. The same figures are kept with the booking. Errors: RSNTF no such slot, RSARG.';
+
+create function app_private.refund_due(booking app_public.bookings, policy app_public.policy_versions, now_at timestamptz)
+returns numeric
+language sql immutable
+return case
+  when app_private.elapsed(now_at, booking.starts_at) >= policy.full_refund_until then booking.price
+  when app_private.elapsed(now_at, booking.starts_at) >= policy.half_refund_until
+    then app_private.rounded(booking.price / 2, app_private.minor_unit(booking.currency))
+  else 0 end;
+comment on function app_private.refund_due(app_public.bookings, app_public.policy_versions, timestamptz) is 'What of its price a booking gives back that its customer cancels at a moment.';
+
+create function app_private.refund_of(booking app_public.bookings, now_at timestamptz) returns numeric
+language sql stable
+as $$
+  select app_private.refund_due(booking, p, now_at) from app_public.policy_versions p where p.id = booking.policy_version_id
+$$;
+comment on function app_private.refund_of(app_public.bookings, timestamptz) is 'What the policy of a booking gives back, if it ends at a moment for its customer''s sake.';
+
+revoke execute on function
+  app_private.minor_unit(text), app_private.rounded(numeric, numeric),
+  app_private.quote_of(numeric, app_private.party, app_public.policy_versions, text),
+  app_private.quote_for_slot(uuid, app_private.party, app_public.policy_versions),
+  app_public.quote(uuid, integer, integer, integer, integer),
+  app_private.refund_due(app_public.bookings, app_public.policy_versions, timestamptz),
+  app_private.refund_of(app_public.bookings, timestamptz) from public;
+grant execute on function app_public.quote(uuid, integer, integer, integer, integer)
+to reslot_anonymous, reslot_user, reslot_admin;
+--! EndIncluded functions/quote.sql
 --! Included functions/offers.sql
 -- Freed room is offered inside the transaction that frees it (I4). Everything here runs under lock_room.
 
@@ -3297,17 +3479,19 @@ declare
 begin
   insert into app_public.bookings (
     organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
-    party_size, adults, children, infants, places, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
+    party_size, adults, children, infants, places, person_price, adult_price, child_price, infant_price, subtotal,
+    discount, tax, tax_included, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
     confirm_by, attendance_confirmed_at, attendance_confirmed_how)
   select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
     case when insert_booking.slot_id is null then app_private.with_buffers(during, policy) else during end,
-    party.size, party.adults, party.children, party.infants, party.places, insert_booking.purpose,
-    case when insert_booking.slot_id is null then f.price
-      else party.places * app_private.price_of_person(insert_booking.slot_id) end, g.currency,
+    party.size, party.adults, party.children, party.infants, party.places, q.person_price, q.adult_price,
+    q.child_price, q.infant_price, q.subtotal, q.discount, q.tax, q.tax_included, insert_booking.purpose,
+    case when insert_booking.slot_id is null then f.price else q.price end, g.currency,
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
     terms.attendance_confirmed_at, terms.attendance_confirmed_how
   from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
+  left join app_private.quote_for_slot(insert_booking.slot_id, party, policy) q on true
   where f.id = insert_booking.offering_id
   returning * into v_booking;
   perform app_private.take_room(v_booking);
@@ -3317,7 +3501,8 @@ $$;
 comment on function app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, text, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
 
 create function app_private.end_booking(
-  booking_id uuid, status app_public.booking_status, reason text, passing_over uuid default null
+  booking_id uuid, status app_public.booking_status, reason text, passing_over uuid default null,
+  refund numeric default null
 ) returns app_public.bookings
 language plpgsql volatile
 as $$
@@ -3327,7 +3512,7 @@ declare
 begin
   perform set_config('reslot.reason', coalesce(reason, ''), true);
   update app_public.bookings b
-  set status = end_booking.status, ended_at = v_now, ended_reason = end_booking.reason, hold_expires_at = null,
+  set status = end_booking.status, refund = case when not b.unclaimed then end_booking.refund end, ended_at = v_now, ended_reason = end_booking.reason, hold_expires_at = null,
       sequence = b.sequence + 1,
       auto_cancelled_at = case when end_booking.status = 'auto_cancelled' then v_now end,
       auto_cancel_reason = case when end_booking.status = 'auto_cancelled' then end_booking.reason end
@@ -3337,7 +3522,7 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_private.end_booking(uuid, app_public.booking_status, text, uuid) is 'Ends a live booking and hands its room on. The caller holds the lock.';
+comment on function app_private.end_booking(uuid, app_public.booking_status, text, uuid, numeric) is 'Ends a live booking, notes what of its price is given back, and hands its room on. The caller holds the lock.';
 
 create function app_private.lock_booking(booking_id uuid) returns app_public.bookings
 language plpgsql volatile
@@ -3556,7 +3741,7 @@ revoke execute on function
   app_private.new_reference(uuid, timestamptz),
   app_private.terms_of(app_public.policy_versions, timestamptz, timestamptz, boolean),
   app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, text, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid),
-  app_private.end_booking(uuid, app_public.booking_status, text, uuid), app_private.lock_booking(uuid),
+  app_private.end_booking(uuid, app_public.booking_status, text, uuid, numeric), app_private.lock_booking(uuid),
   app_private.require_booking(uuid, boolean, boolean),
   app_private.lock_customer(uuid), app_private.customer_of_user(uuid, uuid),
   app_private.refuse_if_blacked_out(uuid, timestamptz, timestamptz),
@@ -3827,6 +4012,43 @@ grant execute on function
 to reslot_user, reslot_admin;
 --! EndIncluded functions/create_booking.sql
 --! Included functions/modify_booking.sql
+-- At another time it is as if it were made now: to be confirmed, approved and reminded of anew.
+create function app_private.retime_booking(
+  booking app_public.bookings, policy app_public.policy_versions, during tstzrange, room tstzrange, as_manager boolean,
+  now_at timestamptz
+) returns app_public.bookings
+language plpgsql volatile
+as $$
+declare
+  v_terms app_private.booking_terms;
+  v_booking app_public.bookings;
+begin
+  v_terms := app_private.terms_of(policy, lower(during), now_at, policy.requires_approval and not as_manager);
+  if booking.attendance_confirmed_how = 'not_needed' and v_terms.status = 'confirmed' then
+    -- That was no answer to a reminder: whoever could not be asked before cannot be asked now.
+    v_terms.confirm_by := null;
+    v_terms.attendance_confirmed_at := now_at;
+    v_terms.attendance_confirmed_how := 'not_needed';
+  end if;
+  update app_public.bookings b
+  set starts_at = lower(during), ends_at = upper(during), room = retime_booking.room,
+      status = v_terms.status, request_expires_at = v_terms.request_expires_at, confirm_by = v_terms.confirm_by,
+      attendance_confirmed_at = v_terms.attendance_confirmed_at,
+      attendance_confirmed_how = v_terms.attendance_confirmed_how,
+      made_at = now_at, sequence = b.sequence + 1, reminders_done = 0, reminder_sent_at = null,
+      spared_at = null, would_auto_cancel_at = null,
+      -- A manager's exemption was for the time it was given for.
+      override_at = case when as_manager then b.override_at end,
+      override_by = case when as_manager then b.override_by end,
+      override_reason = case when as_manager then b.override_reason end
+  where b.id = booking.id
+  returning * into v_booking;
+  return v_booking;
+end
+$$;
+comment on function app_private.retime_booking(app_public.bookings, app_public.policy_versions, tstzrange, tstzrange, boolean, timestamptz) is 'Gives a locked booking, whose room is given back, another time; clears its confirmation and re-arms its reminders.';
+revoke execute on function app_private.retime_booking(app_public.bookings, app_public.policy_versions, tstzrange, tstzrange, boolean, timestamptz) from public;
+
 -- Moving takes the new room and gives back the old one in one transaction under one set of locks: whoever waits for the
 -- old time is offered it at once, and if the new time is taken nothing has changed.
 create function app_private.move_booking(
@@ -3836,7 +4058,6 @@ language plpgsql volatile
 as $$
 declare
   v_policy app_public.policy_versions;
-  v_terms app_private.booking_terms;
   v_booking app_public.bookings;
   v_now timestamptz := app_private.clock();
 begin
@@ -3848,26 +4069,8 @@ begin
   perform app_private.give_back_room(booking.id, hands_on => false);
   perform app_private.refuse_if_taken(booking.offering_id, v_policy, during, v_now, booking.customer_id);
 
-  v_terms := app_private.terms_of(v_policy, lower(during), v_now, v_policy.requires_approval and not as_manager);
-  if booking.attendance_confirmed_how = 'not_needed' and v_terms.status = 'confirmed' then
-    -- That was no answer to a reminder: whoever could not be asked before cannot be asked now.
-    v_terms.confirm_by := null;
-    v_terms.attendance_confirmed_at := v_now;
-    v_terms.attendance_confirmed_how := 'not_needed';
-  end if;
-  update app_public.bookings b
-  set starts_at = lower(during), ends_at = upper(during), room = app_private.with_buffers(during, v_policy),
-      status = v_terms.status, request_expires_at = v_terms.request_expires_at, confirm_by = v_terms.confirm_by,
-      attendance_confirmed_at = v_terms.attendance_confirmed_at,
-      attendance_confirmed_how = v_terms.attendance_confirmed_how,
-      made_at = v_now, sequence = b.sequence + 1, reminders_done = 0, reminder_sent_at = null,
-      spared_at = null, would_auto_cancel_at = null,
-      -- A manager's exemption was for the time it was given for.
-      override_at = case when as_manager then b.override_at end,
-      override_by = case when as_manager then b.override_by end,
-      override_reason = case when as_manager then b.override_reason end
-  where b.id = booking.id
-  returning * into v_booking;
+  v_booking := app_private.retime_booking(
+    booking, v_policy, during, app_private.with_buffers(during, v_policy), as_manager, v_now);
   perform app_private.take_room(v_booking);
   perform app_private.close_overlapping_entries(v_booking);
   perform app_private.hand_on(app_private.resources_of(booking.offering_id), booking.room);
@@ -3876,6 +4079,58 @@ end
 $$;
 comment on function app_private.move_booking(app_public.bookings, tstzrange, boolean) is 'Moves a locked booking in time: clears its confirmation, re-arms its reminders, hands the old room on. Errors: RSTIM, RSBLK, RSLIM, RSFUL.';
 revoke execute on function app_private.move_booking(app_public.bookings, tstzrange, boolean) from public;
+
+-- Slot, party or both, in one transaction under one set of locks; the price is worked out anew.
+create function app_private.move_places(
+  booking app_public.bookings, slot app_public.slots, party app_private.party, as_manager boolean
+) returns app_public.bookings
+language plpgsql volatile
+as $$
+declare
+  v_policy app_public.policy_versions;
+  v_party app_private.party;
+  v_moves boolean := slot.id <> booking.slot_id;
+  v_slot app_public.slots;
+  v_quote app_public.quote;
+  v_booking app_public.bookings;
+  v_now timestamptz := app_private.clock();
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = booking.policy_version_id;
+  v_party := app_private.places_for(party, v_policy);
+  -- Fewer people on the same slot are always welcome, also to what is closed by now.
+  if v_moves or v_party.places > booking.places then
+    perform app_private.check_slot(slot, v_policy, v_party, v_now, not as_manager);
+  end if;
+  if v_moves and not as_manager then
+    perform app_private.check_daily_bookings(booking.customer_id, booking.offering_id, v_policy, slot.starts_at, booking.id);
+  end if;
+  perform app_private.give_back_room(booking.id, hands_on => false);
+  select * into v_slot from app_public.slots s where s.id = slot.id;
+  perform app_private.refuse_if_full(v_slot, v_policy, v_party, v_now, booking.customer_id);
+  -- On the same slot the price of a person stays what it was sold at.
+  v_quote := app_private.quote_of(
+    case when v_moves then app_private.price_of_person(slot.id) else booking.person_price end, v_party, v_policy,
+    booking.currency);
+  update app_public.bookings b
+  set slot_id = v_slot.id, party_size = v_party.size, adults = v_party.adults, children = v_party.children,
+      infants = v_party.infants, places = v_party.places, person_price = v_quote.person_price,
+      adult_price = v_quote.adult_price, child_price = v_quote.child_price, infant_price = v_quote.infant_price,
+      subtotal = v_quote.subtotal, discount = v_quote.discount, tax = v_quote.tax, tax_included = v_quote.tax_included,
+      price = v_quote.price
+  where b.id = booking.id
+  returning * into v_booking;
+  if v_moves then
+    v_booking := app_private.retime_booking(v_booking, v_policy, tstzrange(v_slot.starts_at, v_slot.ends_at),
+      tstzrange(v_slot.starts_at, v_slot.ends_at), as_manager, v_now);
+  end if;
+  perform app_private.take_room(v_booking);
+  perform app_private.close_overlapping_entries(v_booking) where v_moves;
+  perform app_private.hand_on_places(booking.slot_id);
+  return v_booking;
+end
+$$;
+comment on function app_private.move_places(app_public.bookings, app_public.slots, app_private.party, boolean) is 'Moves a locked booking to another slot, changes its party, or both; hands on what is left over. Errors: RSTIM, RSBLK, RSLIM, RSFUL.';
+revoke execute on function app_private.move_places(app_public.bookings, app_public.slots, app_private.party, boolean) from public;
 
 create function app_private.lock_booking_to_modify(booking_id uuid) returns app_public.bookings
 language plpgsql volatile
@@ -3902,9 +4157,38 @@ $$;
 comment on function app_private.lock_booking_to_modify(uuid) is 'Locks customer, room and booking, and refuses what may not be changed. Errors: RSNTF, RSSTA, RSTIM.';
 revoke execute on function app_private.lock_booking_to_modify(uuid) from public;
 
+create function app_private.change_places(booking app_public.bookings, slot_id uuid, party app_private.party)
+returns app_public.bookings
+language plpgsql volatile
+as $$
+declare
+  v_slot app_public.slots;
+  v_party app_private.party := party;
+begin
+  if booking.slot_id is null then
+    perform app_private.fail('RSARG', 'This was booked by the hour; it has no slot, and its party is just a number.');
+  end if;
+  v_slot := app_private.find_slot(coalesce(slot_id, booking.slot_id), booking.offering_id);
+  if party.size is null then
+    v_party := row(booking.party_size, booking.adults, booking.children, booking.infants, booking.places)::app_private.party;
+  elsif party.adults is null then
+    v_party := row(party.size, party.size, 0, 0, party.size)::app_private.party;
+  end if;
+  if v_slot.id = booking.slot_id and (v_party.adults, v_party.children, v_party.infants)
+      = (booking.adults, booking.children, booking.infants) then
+    return booking;
+  end if;
+  return app_private.move_places(booking, v_slot, v_party, app_private.is_manager_of(booking.offering_id));
+end
+$$;
+comment on function app_private.change_places(app_public.bookings, uuid, app_private.party) is 'Moves a locked booking of places, changes its party, or both; nothing, if it is so already. Errors: RSARG, RSNTF, RSTIM, RSBLK, RSLIM, RSFUL.';
+revoke execute on function app_private.change_places(app_public.bookings, uuid, app_private.party) from public;
+
 create function app_public.modify_booking(
   booking_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
-  local_starts_at timestamp default null, local_ends_at timestamp default null, purpose text default null
+  local_starts_at timestamp default null, local_ends_at timestamp default null, purpose text default null,
+  slot_id uuid default null, party_size integer default null, adults integer default null, children integer default null,
+  infants integer default null
 ) returns app_public.bookings
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -3927,6 +4211,10 @@ begin
   end if;
   if v_during <> tstzrange(v_before.starts_at, v_before.ends_at) then
     v_booking := app_private.move_booking(v_booking, v_during, app_private.is_manager_of(v_booking.offering_id));
+  elsif num_nonnulls(slot_id, party_size, adults, children, infants) > 0 then
+    v_booking := app_private.change_places(v_booking, slot_id,
+      case when num_nonnulls(party_size, adults, children, infants) > 0
+        then app_private.checked_party(party_size, adults, children, infants) end);
   end if;
   if to_jsonb(v_before) <> to_jsonb(v_booking) then
     if v_booking.status = 'pending' and v_before.sequence <> v_booking.sequence then
@@ -3937,14 +4225,15 @@ begin
       'sequence', v_booking.sequence, 'status', v_booking.status,
       'actor', case when app_private.is_customer(v_booking.customer_id) then 'customer' else 'manager' end, 'previous', jsonb_build_object(
         'startsAt', v_before.starts_at, 'endsAt', v_before.ends_at,
+        'partySize', v_before.party_size, 'price', v_before.price,
         'purpose', case when v_before.purpose is distinct from v_booking.purpose then coalesce(v_before.purpose, '') end)));
   end if;
   return v_booking;
 end
 $$;
-comment on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text) is 'Moves a booking, changes its purpose, or both. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty purpose removes it. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
-revoke execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text) from public;
-grant execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text) to reslot_user, reslot_admin;
+comment on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose, or all of it at once. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty purpose removes it. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
+revoke execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer) from public;
+grant execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer) to reslot_user, reslot_admin;
 --! EndIncluded functions/modify_booking.sql
 --! Included functions/cancel_booking.sql
 create function app_private.end_booking_by_customer(booking_id uuid, reason text default null) returns app_public.bookings
@@ -3960,7 +4249,8 @@ begin
   elsif v_booking.starts_at <= app_private.clock() then
     perform app_private.fail('RSTIM', 'This booking has begun; please talk to the organiser.');
   end if;
-  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500));
+  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500),
+    refund => app_private.refund_of(v_booking, app_private.clock()));
   perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
     jsonb_build_object('actor', 'customer', 'reason', v_booking.ended_reason));
   return v_booking;
@@ -3968,7 +4258,7 @@ end
 $$;
 comment on function app_private.end_booking_by_customer(uuid, text) is 'Cancels before the start, for the customer; again: the same. Errors: RSNTF, RSSTA, RSTIM, RSARG.';
 
-create function app_private.end_booking_by_manager(booking_id uuid, reason text) returns app_public.bookings
+create function app_private.end_booking_by_manager(booking_id uuid, reason text, refund numeric default null) returns app_public.bookings
 language plpgsql volatile
 as $$
 declare
@@ -3980,16 +4270,19 @@ begin
     perform app_private.fail('RSSTA', format('This booking is %s and cannot be cancelled.', replace(v_booking.status::text, '_', ' ')));
   elsif app_private.checked_text(reason, 500) is null then
     perform app_private.fail('RSARG', 'Please give a reason; the customer is told.');
+  elsif refund < 0 or refund > v_booking.price or refund <> app_private.rounded(refund, app_private.minor_unit(v_booking.currency)) then
+    perform app_private.fail('RSARG', 'The refund has to be an amount from nothing up to the price.');
   end if;
-  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500));
+  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500),
+    refund => coalesce(refund, v_booking.price));
   perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
     jsonb_build_object('actor', 'manager', 'reason', v_booking.ended_reason));
   return v_booking;
 end
 $$;
-comment on function app_private.end_booking_by_manager(uuid, text) is 'Cancels until the end, with a reason. Errors: RSNTF, RSSTA, RSARG.';
+comment on function app_private.end_booking_by_manager(uuid, text, numeric) is 'Cancels until the end, with a reason; gives all of the price back, or what is said. Errors: RSNTF, RSSTA, RSARG.';
 
-create function app_public.cancel_booking(booking_id uuid, reason text default null) returns app_public.bookings
+create function app_public.cancel_booking(booking_id uuid, reason text default null, refund numeric default null) returns app_public.bookings
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
@@ -4004,17 +4297,21 @@ begin
   end if;
   -- A manager who has booked for themselves is the manager once it has begun.
   if app_private.is_customer(v_booking.customer_id)
-     and not (v_booking.starts_at <= app_private.clock() and app_private.is_manager_of(v_booking.offering_id)) then
+     and not ((refund is not null or v_booking.starts_at <= app_private.clock())
+              and app_private.is_manager_of(v_booking.offering_id)) then
+    if refund is not null then
+      perform app_private.fail('RSARG', 'What is given back is for the policy to say, or for a manager.');
+    end if;
     return app_private.end_booking_by_customer(booking_id, reason);
   end if;
-  return app_private.end_booking_by_manager(booking_id, reason);
+  return app_private.end_booking_by_manager(booking_id, reason, refund);
 end
 $$;
-comment on function app_public.cancel_booking(uuid, text) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers also later and with a reason. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
+comment on function app_public.cancel_booking(uuid, text, numeric) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers also later and with a reason. A customer gets back what the policy says for that time before the start, in `refund`; a manager gives all of the price back, or another amount. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
 revoke execute on function
-  app_private.end_booking_by_customer(uuid, text), app_private.end_booking_by_manager(uuid, text),
-  app_public.cancel_booking(uuid, text) from public;
-grant execute on function app_public.cancel_booking(uuid, text) to reslot_user, reslot_admin;
+  app_private.end_booking_by_customer(uuid, text), app_private.end_booking_by_manager(uuid, text, numeric),
+  app_public.cancel_booking(uuid, text, numeric) from public;
+grant execute on function app_public.cancel_booking(uuid, text, numeric) to reslot_user, reslot_admin;
 --! EndIncluded functions/cancel_booking.sql
 --! Included functions/confirm_booking.sql
 create function app_private.confirm_attendance(
@@ -4149,7 +4446,8 @@ begin
   elsif v_booking.status <> 'pending' then
     perform app_private.fail('RSSTA', format('This booking is %s and waits for no answer.', replace(v_booking.status::text, '_', ' ')));
   end if;
-  v_booking := app_private.end_booking(v_booking.id, 'rejected', app_private.checked_text(reason, 500));
+  v_booking := app_private.end_booking(v_booking.id, 'rejected', app_private.checked_text(reason, 500),
+    refund => v_booking.price);
   perform app_private.notify_customer(v_booking.customer_id, 'booking_rejected', v_booking.id, null,
     jsonb_build_object('reason', v_booking.ended_reason));
   return v_booking;
@@ -4766,7 +5064,7 @@ begin
     -- The person loses the offer, not the place in the queue.
     perform app_private.end_offer(e.id, 'waiting', reason) from app_public.waitlist_entries e where e.hold_id = booking.id;
   else
-    perform app_private.end_booking(booking.id, 'cancelled', reason);
+    perform app_private.end_booking(booking.id, 'cancelled', reason, refund => booking.price);
     perform app_private.notify_customer(booking.customer_id, 'message_blackout', booking.id, null,
       jsonb_build_object('reason', reason, 'actor', 'manager'));
   end if;
@@ -5185,6 +5483,8 @@ begin
   new.min_duration := app_private.in_seconds(new.min_duration);
   new.max_duration := app_private.in_seconds(new.max_duration);
   new.booking_cutoff := app_private.in_seconds(new.booking_cutoff);
+  new.full_refund_until := app_private.in_seconds(new.full_refund_until);
+  new.half_refund_until := app_private.in_seconds(new.half_refund_until);
   new.minimum_cutoff := app_private.in_seconds(new.minimum_cutoff);
   new.mail_give_up_after := app_private.in_seconds(new.mail_give_up_after);
   new.reminder_leads := array(select app_private.in_seconds(l) from unnest(new.reminder_leads) with ordinality u (l, n) order by n);
@@ -5540,7 +5840,7 @@ begin
   for v_booking in
     select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null order by b.id
   loop
-    v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason);
+    v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason, refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
       jsonb_build_object('actor', 'manager', 'reason', reason));
   end loop;
@@ -5638,7 +5938,8 @@ begin
       update app_public.bookings b set would_auto_cancel_at = v_now where b.id = v_booking.id;
       return;
     end if;
-    perform app_private.end_booking(v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.');
+    perform app_private.end_booking(v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.',
+      refund => app_private.refund_due(v_booking, v_policy, v_now));
     perform app_private.notify_customer(v_booking.customer_id, 'booking_auto_cancelled', v_booking.id, null);
   elsif v_booking.starts_at > v_now and v_booking.reminder_sent_at + v_policy.min_notice < v_booking.starts_at then
     update app_public.bookings b set confirm_by = v_booking.reminder_sent_at + v_policy.min_notice where b.id = v_booking.id;
@@ -5708,7 +6009,8 @@ declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
 begin
   if v_booking.status = 'pending' and v_booking.request_expires_at <= app_private.clock() then
-    perform app_private.end_booking(v_booking.id, 'expired', 'The request was not answered in time.');
+    perform app_private.end_booking(v_booking.id, 'expired', 'The request was not answered in time.',
+      refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id, 'booking_expired', v_booking.id, null);
   end if;
 end
@@ -6016,7 +6318,7 @@ as $$
       select jsonb_agg(r.name order by r.name) from app_public.offering_resources x
       join app_public.resources r on r.id = x.resource_id where x.offering_id = f.id),
     'startsAt', booking.starts_at, 'endsAt', booking.ends_at, 'purpose', booking.purpose,
-    'partySize', booking.party_size, 'price', booking.price, 'currency', booking.currency,
+    'partySize', booking.party_size, 'price', booking.price, 'currency', booking.currency, 'refund', booking.refund,
     'customerName', c.name, 'attendanceConfirmedAt', booking.attendance_confirmed_at,
     'autoCancel', p.auto_cancel,
     'confirmDeadlineAt', case
@@ -6042,7 +6344,7 @@ as $$
     'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
     -- A hold is sold at the price it was offered at.
     'price', case when h.id is not null or not entry.for_places then coalesce(h.price, f.price)
-      else entry.places * app_private.price_of_person(entry.slot_id) end,
+      else (app_private.quote_for_slot(entry.slot_id, app_private.party_of(entry), p)).price end,
     -- Until an offer is made any slot of the day will do.
     'day', case when entry.slot_id is null then entry.day end, 'currency', coalesce(h.currency, g.currency),
     'needsApproval', p.requires_approval,
@@ -8227,7 +8529,7 @@ as $$
     'status', e.status, 'partySize', e.party_size, 'offerExpiresAt', e.offer_expires_at,
     -- A hold is sold at the price it was offered at.
     'price', case when h.id is not null or not e.for_places then coalesce(h.price, f.price)
-      else e.places * app_private.price_of_person(e.slot_id) end,
+      else (app_private.quote_for_slot(e.slot_id, app_private.party_of(e), p)).price end,
     'currency', coalesce(h.currency, g.currency), 'day', case when e.slot_id is null then e.day end,
     'isHeld', e.status = 'offered', 'needsApproval', p.requires_approval, 'address', f.address,
     'supportContact', f.support_contact

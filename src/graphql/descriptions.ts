@@ -51,6 +51,7 @@ const INPUTS: Record<string, string> = {
   purpose: 'What for, in one’s own words.',
   reason: 'Why, as the other side and the log read it.',
   reference: 'What a person can read out, such as RS-20261120-7K3QXA.',
+  refund: 'For managers: what of the price is given back; left out: all of it.',
   resourceId: 'The resource.',
   resourceIds: 'The resources.',
   role: 'The role.',

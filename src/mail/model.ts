@@ -124,7 +124,13 @@ export type MailModel = Maybe<{
   recipient: RecipientModel;
   booking: BookingModel;
   /** As it was; without a purpose if that has not changed, with an empty one if there was none. */
-  previous: Maybe<{ startsAt: string; endsAt: string; purpose: string }>;
+  previous: Maybe<{
+    startsAt: string;
+    endsAt: string;
+    purpose: string;
+    partySize: number;
+    price: number | string;
+  }>;
   entry: EntryModel;
   slot: SlotModel;
   /** People booked on the slot, and how many it needs. */

@@ -116,12 +116,18 @@ function slotView(slot: SlotModel, { booked, minSize }: MailModel, { locale }: C
 
 function previousView({ previous, booking }: MailModel, { locale }: Context) {
   if (!previous || !booking) return undefined;
-  const { startsAt, endsAt, purpose } = previous;
+  const { startsAt, endsAt, purpose, partySize, price } = previous;
   const changed = (before: string | null | undefined, after: string | null | undefined) =>
     before !== undefined && before !== null && Date.parse(before) !== Date.parse(after ?? '');
   return {
     when: span({ startsAt, endsAt, timeZone: booking.timeZone, locale }),
     timeChanged: changed(startsAt, booking.startsAt) || changed(endsAt, booking.endsAt),
+    people: String(partySize),
+    peopleNow: String(booking.partySize),
+    peopleChanged: Boolean(partySize) && partySize !== booking.partySize,
+    price: money({ price, currency: booking.currency }, locale),
+    priceChanged:
+      Number(price) > 0 && Number(booking.price) > 0 && Number(price) !== Number(booking.price),
     purpose,
     // An empty one is a purpose too: there was none, or there is none any more.
     purposeChanged: typeof purpose === 'string' && purpose !== (booking.purpose ?? ''),

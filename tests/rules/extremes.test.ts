@@ -49,6 +49,7 @@ const EXTREMES: Record<string, readonly unknown[]> = {
     '\u0001\u007f',
   ],
   integer: [0, -1, 2 ** 31 - 1, -(2 ** 31)],
+  numeric: ['NaN', 'Infinity', '-Infinity', '-0.01', '0', '1e100', `1${'0'.repeat(1_000)}`],
   boolean: [true, false],
   uuid: ['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
   'uuid[]': ['{}', '{null}', `{${Array(5_000).fill('00000000-0000-7000-8000-000000000000')}}`],
@@ -91,6 +92,7 @@ async function createScene(db: TestDatabase) {
     ...{ organization_id: world.organizationId, resource_id: world.rightRoom, reason: 'Paint' },
     ...{ starts_at: at('10:00', 30), ends_at: at('11:00', 30) },
   });
+  const tour = await createTour(db, world);
   const fitting: Record<string, unknown> = {
     blackout_id: blackout.id,
     booking_id: booking.id,
@@ -104,7 +106,8 @@ async function createScene(db: TestDatabase) {
     organization_id: world.organizationId,
     policy_id: world.policyId,
     resource_id: world.leftRoom,
-    schedule_id: (await createTour(db, world)).schedule,
+    schedule_id: tour.schedule,
+    slot_id: tour.slots[0],
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,
     ids: '{}',
@@ -135,7 +138,9 @@ async function callWith(
     (argument) =>
       argument.name in values &&
       !(isLocal && /^(starts_at|ends_at)$/.test(argument.name)) &&
-      !(argument.name === 'resource_id' && args.some((other) => other.name === 'offering_id')),
+      !(argument.name === 'resource_id' && args.some((other) => other.name === 'offering_id')) &&
+      // A slot has its own start and end.
+      !(argument.name === 'slot_id' && args.some((other) => other.name === 'starts_at')),
   );
   const list = given.map((argument, n) => `"${argument.name}" => $${n + 1}::${argument.type}`);
   await db.query('savepoint extreme');

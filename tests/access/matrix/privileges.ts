@@ -4,7 +4,7 @@
  */
 export const EXECUTE: Readonly<Record<string, string>> = {
   'reslot_anonymous reslot_user reslot_admin': `
-    app_public.availability app_public.viewer
+    app_public.availability app_public.quote app_public.viewer
     app_private.caller_is app_private.caller_role app_private.current_user_id app_private.is_admin
     app_private.managed_offering_ids app_private.managed_organization_ids
     app_private.member_organization_ids app_private.own_customer_ids`,

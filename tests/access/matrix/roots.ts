@@ -48,6 +48,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
   query: { rule: EVERYBODY },
 
   availability: { rule: EVERYBODY },
+  quote: { rule: EVERYBODY },
   viewer: { rule: may('customer other keeper manager head foreign admin', 'nothing', 'nothing') },
   exportMyData: { rule: SIGNED_IN },
   myBookings: { rule: may('customer') },

@@ -97,7 +97,9 @@ export const TABLES: Readonly<Record<string, Table>> = {
       claimWindow minClaimWindow maxPlannedOffers maxHoldShare lastCall quietFrom quietUntil
       urgentBefore bufferBefore bufferAfter minDuration maxDuration maxDaysAhead bookingCutoff
       maxBookingsPerDay maxEntriesPerDay maxMailsPerDay mailGiveUpAfter auditRetention
-      notificationRetention deliveryRetention minParty maxParty infantsTakePlaces advanceDays
+      notificationRetention deliveryRetention minParty maxParty infantsTakePlaces infantMaxAge childMaxAge childRate
+      infantRate groupDiscount groupFrom taxRate taxIncluded rounding fullRefundUntil
+      halfRefundUntil advanceDays
       minimumCutoff underMinimum`,
     relations: 'organization policy slots userByCreatedBy',
   },
@@ -210,7 +212,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
     ],
     readers: USERS,
     columns: `id organizationId offeringId customerId policyVersionId reference status startsAt
-      endsAt slotId partySize adults children infants places purpose price currency sequence createdBy createdAt madeAt endedAt
+      endsAt slotId partySize adults children infants places personPrice adultPrice childPrice infantPrice subtotal discount tax
+      taxIncluded purpose price refund currency sequence createdBy createdAt madeAt endedAt
       endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
       autoCancelReason overrideAt overrideBy overrideReason`,
@@ -270,6 +273,8 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   Health: 'name value oldest healthy',
   Interval: 'years months days hours minutes seconds',
   Member: 'membershipId userId name email role allOfferings offeringIds',
+  Quote: `currency personPrice adultPrice childPrice infantPrice subtotal discount tax taxIncluded
+    price`,
   PlannedSlot: 'localStartsAt outcome slotId',
   PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',
   QueueLength: 'organizationId offeringId offeringName waiting offered stuck oldest',
