@@ -62,6 +62,9 @@ comment on type app_public.channel is 'How a message travels.';
 create type app_public.confirmation_source as enum ('booking', 'link', 'account', 'not_needed');
 comment on type app_public.confirmation_source is 'How attendance came to be confirmed: by booking close to the start, by the link in a mail, signed in, or not needed because a manager said so when booking. A manager''s override is recorded apart.';
 
+create type app_public.day_summary as (day date, slots integer, places_left integer, has_availability boolean);
+comment on type app_public.day_summary is 'What can be booked on a day.';
+
 create type app_public.delivery_status as enum ('queued', 'sending', 'sent', 'dead', 'obsolete', 'suppressed');
 comment on type app_public.delivery_status is 'Outbox state of one message to one address: dead after the last try, obsolete when overtaken by events, suppressed by the daily limit, an unsubscription or a missing address.';
 
@@ -94,6 +97,9 @@ comment on type app_public.recurrence is 'On which dates a schedule has slots.';
 
 create type app_public.shortfall_action as enum ('report', 'cancel');
 comment on type app_public.shortfall_action is 'What happens to a slot that too few have booked: `report` tells its managers, `cancel` cancels it.';
+
+create type app_public.slot_choice as (slot_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, places_left integer, price numeric, currency text, available boolean, reason text, may_wait boolean);
+comment on type app_public.slot_choice is 'A slot of a day, and whether a party can book it.';
 
 create type app_public.waitlist_status as enum ('waiting', 'offered', 'claimed', 'declined', 'expired', 'left', 'lapsed', 'closed');
 comment on type app_public.waitlist_status is 'Where a waitlist entry is: waiting and offered are live; expired: the offer ran out; lapsed: the time waited for has come; closed: another claim of the same customer, or the operator, ended it.';
@@ -2140,6 +2146,17 @@ end
 $function$;
 comment on function app_private.after_window(timestamp with time zone,interval,app_public.policy_versions,text,timestamp with time zone) is 'When a claim window that begins at `since` is over, quiet hours of a time zone not counted unless the start is within urgent_before; at the latest the start.';
 
+CREATE OR REPLACE FUNCTION app_private.alternatives_to(booking app_public.bookings)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.nearest_slots(s, booking.places, p, (select app_private.clock()))
+  from app_public.slots s, app_public.policy_versions p
+  where s.id = booking.slot_id and p.id = booking.policy_version_id
+$function$;
+comment on function app_private.alternatives_to(app_public.bookings) is 'The slots to offer to whom a booking of places was cancelled; null for a range of time.';
+
 CREATE OR REPLACE FUNCTION app_private.apply_policy_to(booking app_public.bookings, policy app_public.policy_versions)
  RETURNS void
  LANGUAGE plpgsql
@@ -2682,7 +2699,7 @@ begin
   loop
     v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason, refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
-      jsonb_build_object('actor', 'manager', 'reason', reason));
+      jsonb_build_object('actor', 'manager', 'reason', reason, 'alternatives', app_private.alternatives_to(v_booking)));
   end loop;
   perform app_private.give_back_room_of_slot(slot.id);
   return v_slot;
@@ -3267,7 +3284,7 @@ begin
   else
     perform app_private.end_booking(booking.id, 'cancelled', reason, refund => booking.price);
     perform app_private.notify_customer(booking.customer_id, 'message_blackout', booking.id, null,
-      jsonb_build_object('reason', reason, 'actor', 'manager'));
+      jsonb_build_object('reason', reason, 'actor', 'manager', 'alternatives', app_private.alternatives_to(booking)));
   end if;
 end
 $function$;
@@ -5162,6 +5179,21 @@ end
 $function$;
 comment on function app_private.lock_managed_booking(uuid) is 'Locks a booking the caller manages. Errors: RSNTF.';
 
+CREATE OR REPLACE FUNCTION app_private.lock_managed_slot(slot_id uuid)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_slot(slot_id);
+begin
+  if not app_private.is_manager_of(v_slot.offering_id) then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  return v_slot;
+end
+$function$;
+comment on function app_private.lock_managed_slot(uuid) is 'Locks a slot the caller manages. Errors: RSNTF.';
+
 CREATE OR REPLACE FUNCTION app_private.lock_resource(resource_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -6842,6 +6874,20 @@ end
 $function$;
 comment on function app_private.refuse_blackout(app_public.blackouts) is 'Refuses a blackout over bookings, with their list. Errors: RSBLK.';
 
+CREATE OR REPLACE FUNCTION app_private.refuse_ended_slot(slot app_public.slots)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if slot.ended_at is not null then
+    perform app_private.fail('RSSTA',
+      case when slot.cancelled_reason is not null then 'This slot was cancelled.' else 'This slot is over.' end);
+  end if;
+end
+$function$;
+comment on function app_private.refuse_ended_slot(app_public.slots) is 'Errors: RSSTA the slot is over or cancelled.';
+
 CREATE OR REPLACE FUNCTION app_private.refuse_if_blacked_out(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone)
  RETURNS void
  LANGUAGE plpgsql
@@ -6941,6 +6987,27 @@ begin
 end
 $function$;
 comment on function app_private.refuse_last_owner(uuid,uuid) is 'The last owner stays. The caller has locked the organisation. Errors: RSSTA.';
+
+CREATE OR REPLACE FUNCTION app_private.refuse_over_bookings(slot app_public.slots, message text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_hit jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('id', b.id, 'reference', b.reference, 'partySize', b.party_size, 'places', b.places)
+                   order by b.made_at, b.id)
+  into v_hit
+  from (
+    select * from app_public.bookings b
+    where b.slot_id = slot.id and b.status in ('pending', 'confirmed', 'in_progress') order by b.made_at, b.id limit 200) b;
+  if v_hit is not null then
+    perform app_private.fail('RSBLK', message, jsonb_build_object('bookings', v_hit));
+  end if;
+end
+$function$;
+comment on function app_private.refuse_over_bookings(app_public.slots,text) is 'Refuses what bookings of a slot stand in the way of, with their list. Errors: RSBLK.';
 
 CREATE OR REPLACE FUNCTION app_private.reject(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings
@@ -7770,6 +7837,24 @@ end
 $function$;
 comment on function app_private.sweep_blackout(uuid) is 'Looks through one resource for an organisation-wide blackout: cancels what it hits, or tells the managers; or, when lifted, hands the room on.';
 
+CREATE OR REPLACE FUNCTION app_private.take_back_offers(slot app_public.slots, until_taken integer, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_id uuid;
+begin
+  for v_id in
+    select e.id from app_public.waitlist_entries e
+    where e.slot_id = slot.id and e.status = 'offered' order by e.priority desc, e.joined_at desc, e.id desc
+  loop
+    exit when (select s.taken from app_public.slots s where s.id = slot.id) <= until_taken;
+    perform app_private.end_offer(v_id, 'waiting', reason);
+  end loop;
+end
+$function$;
+comment on function app_private.take_back_offers(app_public.slots,integer,text) is 'Ends offers of a slot that is not on sale until no more than so many places are taken.';
+
 CREATE OR REPLACE FUNCTION app_private.take_back_what_went()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -8038,6 +8123,24 @@ AS $function$
 $function$;
 comment on function app_private.wall_time_if_any(timestamp without time zone,text) is 'The moment of a local time; the first, if it occurs twice; null, if daylight saving skips it.';
 
+CREATE OR REPLACE FUNCTION app_private.why_not(slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when slot.cancelled_reason is not null then 'cancelled'
+    when slot.starts_at <= now_at then 'over'
+    when slot.closed_at is not null then 'closed'
+    when exists (select from app_private.blackouts_over(slot.offering_id, slot.starts_at, slot.ends_at)) then 'blacked_out'
+    when not app_private.is_on_sale(slot) then 'archived'
+    when app_private.elapsed(now_at, slot.starts_at) > make_interval(hours => 24 * policy.max_days_ahead) then 'too_early'
+    when app_private.elapsed(now_at, slot.starts_at) < policy.booking_cutoff then 'too_late'
+    when party.size not between policy.min_party and policy.max_party then 'party'
+    when party.places > slot.capacity - slot.taken then 'full' end
+$function$;
+comment on function app_private.why_not(app_public.slots,app_public.policy_versions,app_private.party,timestamp with time zone) is 'Why a party cannot book a slot now; null if it can. The same rules as check_slot.';
+
 CREATE OR REPLACE FUNCTION app_private.with_buffers(during tstzrange, policy app_public.policy_versions)
  RETURNS tstzrange
  LANGUAGE sql
@@ -8110,6 +8213,45 @@ AS $function$
   where c.id = zone_of_customer.customer_id
 $function$;
 comment on function app_private.zone_of_customer(uuid,uuid) is 'The time zone of a customer''s quiet hours: their own, else the offering''s.';
+
+CREATE OR REPLACE FUNCTION app_public.alter_slot(slot_id uuid, capacity integer DEFAULT NULL::integer, min_size integer DEFAULT NULL::integer, price numeric DEFAULT NULL::numeric)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+  v_capacity integer := coalesce(capacity, v_slot.capacity);
+begin
+  perform app_private.refuse_ended_slot(v_slot);
+  if v_capacity not between 0 and 100000 or coalesce(min_size, 0) not between 0 and 100000
+     or price < 0 or price >= 10000000000 or price <> round(price, 2) then
+    perform app_private.fail('RSARG', 'The capacity and the minimum have to be from 0 to 100000, the price an amount.');
+  end if;
+  if v_capacity < (select coalesce(sum(b.places), 0) from app_public.bookings b
+                   where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress')) then
+    perform app_private.refuse_over_bookings(v_slot, 'More places than that are booked (see details).');
+  end if;
+  if v_capacity < v_slot.taken then
+    -- Not on sale meanwhile, so that what is taken back goes to nobody else.
+    update app_public.slots s
+    set closed_at = coalesce(s.closed_at, app_private.clock()), closed_reason = coalesce(s.closed_reason, 'Its capacity changes.')
+    where s.id = v_slot.id;
+    perform app_private.take_back_offers(v_slot, v_capacity, 'There are fewer places now.');
+  end if;
+  update app_public.slots s
+  set capacity = v_capacity, min_size = coalesce(alter_slot.min_size, s.min_size), price = coalesce(alter_slot.price, s.price),
+      closed_at = v_slot.closed_at, closed_reason = v_slot.closed_reason, altered_at = app_private.clock()
+  where s.id = v_slot.id;
+  perform app_private.hand_on_places(v_slot.id);
+  select * into v_slot from app_public.slots s where s.id = v_slot.id;
+  return v_slot;
+end
+$function$;
+grant execute on function app_public.alter_slot(uuid,integer,integer,numeric) to reslot_admin;
+grant execute on function app_public.alter_slot(uuid,integer,integer,numeric) to reslot_user;
+comment on function app_public.alter_slot(uuid,integer,integer,numeric) is 'For managers: changes capacity, minimum size or price of a person of one slot; its schedule does not change it any more. More places go to the people waiting. Fewer than are booked are refused; offers beyond them are taken back, of who came last first. Bookings keep their price. Errors: RSNTF, RSSTA over or cancelled, RSARG, RSBLK more is booked (details: bookings).';
 
 CREATE OR REPLACE FUNCTION app_public.apply_policy(policy_id uuid)
  RETURNS integer
@@ -8243,6 +8385,52 @@ grant execute on function app_public.availability(uuid,timestamp with time zone,
 grant execute on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone) to reslot_user;
 comment on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone) is 'When an offering can be booked between two moments at most 92 days apart: open, not blacked out, not taken, far enough ahead, and long enough for the shortest booking. Errors: RSARG bad range, RSNTF no such offering.';
 
+CREATE OR REPLACE FUNCTION app_public.availability_by_day(offering_id uuid, month date, party_size integer DEFAULT 1)
+ RETURNS SETOF app_public.day_summary
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 31
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_offering app_public.offerings := app_private.find_offering(offering_id);
+  v_policy app_public.policy_versions := app_private.policy_of(v_offering);
+  v_party app_private.party := app_private.checked_party(party_size);
+  v_first date;
+  v_last date;
+  v_now timestamptz := app_private.clock();
+begin
+  perform app_private.check_allocation(v_offering, true);
+  if month is null or month not between date '1900-01-01' and date '9000-01-01' then
+    perform app_private.fail('RSARG', 'Name a date in the month you ask for.');
+  end if;
+  v_first := date_trunc('month', month::timestamp)::date;
+  v_last := (date_trunc('month', month::timestamp) + interval '1 month')::date - 1;
+  if exists (select from app_public.offering_resources x join app_public.resources r on r.id = x.resource_id
+             where x.offering_id = v_offering.id and r.archived_at is not null) then
+    return;
+  end if;
+  return query
+    -- Looked up once for the month, not for each slot.
+    with blacked_out as materialized (
+      select tstzrange(k.starts_at, k.ends_at) as during
+      from app_private.blackouts_over(v_offering.id, (v_first::timestamp at time zone 'UTC') - interval '24 hours',
+        (v_last::timestamp at time zone 'UTC') + interval '48 hours') k)
+    select s.day, count(*)::integer, sum(s.capacity - s.taken)::integer,
+      bool_or(v_party.places <= s.capacity - s.taken and v_party.size between v_policy.min_party and v_policy.max_party)
+    from app_public.slots s
+    where s.offering_id = v_offering.id and s.day between v_first and v_last and s.ended_at is null
+      and s.closed_at is null and s.starts_at > v_now and s.starts_at >= v_now + v_policy.booking_cutoff
+      and s.starts_at <= v_now + make_interval(hours => 24 * v_policy.max_days_ahead)
+      and not exists (select from blacked_out k where k.during && tstzrange(s.starts_at, s.ends_at))
+    group by s.day
+    order by s.day;
+end
+$function$;
+grant execute on function app_public.availability_by_day(uuid,date,integer) to reslot_admin;
+grant execute on function app_public.availability_by_day(uuid,date,integer) to reslot_anonymous;
+grant execute on function app_public.availability_by_day(uuid,date,integer) to reslot_user;
+comment on function app_public.availability_by_day(uuid,date,integer) is 'The days of the month of a date on which an offering can be booked: slots on sale, places left, and whether one has room for so many adults. Days without slots are left out. Errors: RSNTF no such offering, RSARG.';
+
 CREATE OR REPLACE FUNCTION app_public.blackout_conflicts(organization_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, offering_id uuid DEFAULT NULL::uuid, resource_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.bookings
  LANGUAGE plpgsql
@@ -8334,6 +8522,68 @@ grant execute on function app_public.cancel_booking(uuid,text,numeric) to reslot
 grant execute on function app_public.cancel_booking(uuid,text,numeric) to reslot_user;
 comment on function app_public.cancel_booking(uuid,text,numeric) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers also later and with a reason. A customer gets back what the policy says for that time before the start, in `refund`; a manager gives all of the price back, or another amount. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
 
+CREATE OR REPLACE FUNCTION app_public.cancel_slot(slot_id uuid, reason text, cancel_bookings boolean DEFAULT false)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+begin
+  if v_slot.cancelled_reason is not null then
+    return v_slot;
+  end if;
+  perform app_private.refuse_ended_slot(v_slot);
+  if app_private.checked_text(reason, 500) is null then
+    perform app_private.fail('RSARG', 'Please give a reason; customers are told.');
+  elsif not coalesce(cancel_bookings, false) then
+    perform app_private.refuse_over_bookings(
+      v_slot, 'This slot is booked (see details). Say cancelBookings to cancel them; their customers are told.');
+  end if;
+  return app_private.cancel_slot_for(v_slot, app_private.checked_text(reason, 500));
+end
+$function$;
+grant execute on function app_public.cancel_slot(uuid,text,boolean) to reslot_admin;
+grant execute on function app_public.cancel_slot(uuid,text,boolean) to reslot_user;
+comment on function app_public.cancel_slot(uuid,text,boolean) is 'For managers: cancels a slot; its guide and vehicle are free again. Over bookings it is refused with their list, unless told to cancel them: then their customers get all of the price back, and a mail that names the nearest slots with room for them. Cancelling again returns the same slot. Errors: RSNTF, RSSTA over, RSARG no reason, RSBLK booked (details: bookings).';
+
+CREATE OR REPLACE FUNCTION app_public.check_availability(offering_id uuid, day date, party_size integer DEFAULT 1, local_time time without time zone DEFAULT NULL::time without time zone, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
+ RETURNS SETOF app_public.slot_choice
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 5
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_offering app_public.offerings := app_private.find_offering(offering_id);
+  v_policy app_public.policy_versions := app_private.policy_of(v_offering);
+  v_party app_private.party := app_private.places_for(
+    app_private.checked_party(party_size, adults, children, infants), v_policy);
+  v_zone text := app_private.zone_of(offering_id);
+  v_now timestamptz := app_private.clock();
+begin
+  perform app_private.check_allocation(v_offering, true);
+  if day is null or day not between date '1900-01-01' and date '9000-01-01' then
+    perform app_private.fail('RSARG', 'Name a real date.');
+  end if;
+  return query
+    select s.id, s.starts_at, s.ends_at, s.capacity - s.taken, q.price, q.currency, w.reason is null, w.reason,
+      coalesce(w.reason = 'full' and v_policy.waitlist_enabled and v_party.places <= s.capacity, false)
+    from app_public.slots s
+    cross join lateral app_private.why_not(s, v_policy, v_party, v_now) w (reason)
+    cross join lateral app_private.quote_for_slot(s.id, v_party, v_policy) q
+    where s.offering_id = v_offering.id and s.day = check_availability.day
+      -- By the start, where its local dates lie in time: that index has what is over as well.
+      and s.starts_at > (check_availability.day::timestamp at time zone 'UTC') - interval '24 hours'
+      and s.starts_at < (check_availability.day::timestamp at time zone 'UTC') + interval '48 hours'
+    order by abs(extract(epoch from (s.starts_at at time zone v_zone)::time - local_time)) nulls first, s.starts_at, s.id;
+end
+$function$;
+grant execute on function app_public.check_availability(uuid,date,integer,time without time zone,integer,integer,integer) to reslot_admin;
+grant execute on function app_public.check_availability(uuid,date,integer,time without time zone,integer,integer,integer) to reslot_anonymous;
+grant execute on function app_public.check_availability(uuid,date,integer,time without time zone,integer,integer,integer) to reslot_user;
+comment on function app_public.check_availability(uuid,date,integer,time without time zone,integer,integer,integer) is 'The slots of an offering on a local date for a party: which it can book and at what price, why not the others, and whether waiting makes sense; with a local time, the nearest to it first. Errors: RSNTF no such offering, RSARG booked by the hour (ask `availability`), or an impossible party.';
+
 CREATE OR REPLACE FUNCTION app_public.claim_slot(entry_id uuid)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
@@ -8354,6 +8604,33 @@ $function$;
 grant execute on function app_public.claim_slot(uuid) to reslot_admin;
 grant execute on function app_public.claim_slot(uuid) to reslot_user;
 comment on function app_public.claim_slot(uuid) is 'Claims the place held for one''s waitlist entry; inside the last call, the place if it is still free. Claiming again returns the same booking. Errors: RSNTF no such entry or not yours, RSEXP the offer is over, RSSTA not your turn, RSFUL somebody was faster, RSTIM, RSBLK.';
+
+CREATE OR REPLACE FUNCTION app_public.close_slot(slot_id uuid, reason text)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+begin
+  perform app_private.refuse_ended_slot(v_slot);
+  if app_private.checked_text(reason, 500) is null then
+    perform app_private.fail('RSARG', 'Please give a reason; customers are told.');
+  end if;
+  update app_public.slots s
+  set closed_at = coalesce(s.closed_at, app_private.clock()), closed_reason = app_private.checked_text(reason, 500),
+      altered_at = app_private.clock()
+  where s.id = v_slot.id
+  returning * into v_slot;
+  perform app_private.take_back_offers(v_slot, 0, v_slot.closed_reason);
+  select * into v_slot from app_public.slots s where s.id = v_slot.id;
+  return v_slot;
+end
+$function$;
+grant execute on function app_public.close_slot(uuid,text) to reslot_admin;
+grant execute on function app_public.close_slot(uuid,text) to reslot_user;
+comment on function app_public.close_slot(uuid,text) is 'For managers: takes a slot off sale, with a reason. Bookings stay, offers are taken back, and who waits keeps the place. Errors: RSNTF, RSSTA over or cancelled, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.confirm_booking(booking_id uuid)
  RETURNS app_public.bookings
@@ -9006,6 +9283,30 @@ $function$;
 grant execute on function app_public.my_waitlist(boolean) to reslot_admin;
 grant execute on function app_public.my_waitlist(boolean) to reslot_user;
 comment on function app_public.my_waitlist(boolean) is 'The signed-in user''s waitlist entries, by start; each has its position and, if offered, the seconds left. `live` false: ended ones as well.';
+
+CREATE OR REPLACE FUNCTION app_public.open_slot(slot_id uuid)
+ RETURNS app_public.slots
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+begin
+  perform app_private.refuse_ended_slot(v_slot);
+  if v_slot.closed_at is null then
+    return v_slot;
+  end if;
+  update app_public.slots s set closed_at = null, closed_reason = null, altered_at = app_private.clock()
+  where s.id = v_slot.id;
+  perform app_private.hand_on_places(v_slot.id);
+  select * into v_slot from app_public.slots s where s.id = v_slot.id;
+  return v_slot;
+end
+$function$;
+grant execute on function app_public.open_slot(uuid) to reslot_admin;
+grant execute on function app_public.open_slot(uuid) to reslot_user;
+comment on function app_public.open_slot(uuid) is 'For managers: puts a closed slot back on sale; its free places go to the people waiting first. Errors: RSNTF, RSSTA over or cancelled.';
 
 CREATE OR REPLACE FUNCTION app_public.override_auto_cancel(booking_id uuid, reason text)
  RETURNS app_public.bookings

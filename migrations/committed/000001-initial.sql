@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1cbd28c0df8c60bfdaf141250824f5d1f7b5d1ed
+--! Hash: sha1:6033a1560ca7ef4ee669758e0cccd3c3976d1dd2
 --! Message: initial
 
 --! Included all.sql
@@ -114,6 +114,29 @@ comment on column app_public.quote.tax is 'The tax on what is left: included in 
 comment on column app_public.quote.tax_included is 'Whether the tax is included.';
 comment on column app_public.quote.price is 'What is paid in all.';
 --! EndIncluded types/quote.sql
+--! Included types/slot_choice.sql
+create type app_public.slot_choice as (
+  slot_id uuid, starts_at timestamptz, ends_at timestamptz, places_left integer, price numeric, currency text,
+  available boolean, reason text, may_wait boolean
+);
+comment on type app_public.slot_choice is 'A slot of a day, and whether a party can book it.';
+comment on column app_public.slot_choice.slot_id is 'The slot.';
+comment on column app_public.slot_choice.starts_at is 'Its start.';
+comment on column app_public.slot_choice.ends_at is 'Its end.';
+comment on column app_public.slot_choice.places_left is 'How many places are free.';
+comment on column app_public.slot_choice.price is 'What the party pays in all.';
+comment on column app_public.slot_choice.currency is 'ISO 4217 code of the price.';
+comment on column app_public.slot_choice.available is 'Whether the party can book it now.';
+comment on column app_public.slot_choice.reason is 'Why not: `cancelled`, `over`, `closed`, `blacked_out`, `archived`, `too_early` (bookings open later), `too_late` (the cutoff), `party` (too small or too large), `full`; null if it can.';
+comment on column app_public.slot_choice.may_wait is 'Whether waiting makes sense: it is only full, and could hold the party.';
+
+create type app_public.day_summary as (day date, slots integer, places_left integer, has_availability boolean);
+comment on type app_public.day_summary is 'What can be booked on a day.';
+comment on column app_public.day_summary.day is 'The local date.';
+comment on column app_public.day_summary.slots is 'How many slots are on sale.';
+comment on column app_public.day_summary.places_left is 'How many places they have left, together.';
+comment on column app_public.day_summary.has_availability is 'Whether one of them has room for the party.';
+--! EndIncluded types/slot_choice.sql
 --! Included types/free_range.sql
 create type app_public.free_range as (starts_at timestamptz, ends_at timestamptz);
 comment on type app_public.free_range is 'A stretch of time in which an offering can be booked.';
@@ -2691,6 +2714,15 @@ as $$
 $$;
 comment on function app_private.nearest_slots(app_public.slots, integer, app_public.policy_versions, timestamptz) is 'The three slots nearest in time with room for a party, within thirty days.';
 
+create function app_private.alternatives_to(booking app_public.bookings) returns jsonb
+language sql stable
+as $$
+  select app_private.nearest_slots(s, booking.places, p, (select app_private.clock()))
+  from app_public.slots s, app_public.policy_versions p
+  where s.id = booking.slot_id and p.id = booking.policy_version_id
+$$;
+comment on function app_private.alternatives_to(app_public.bookings) is 'The slots to offer to whom a booking of places was cancelled; null for a range of time.';
+
 create function app_private.refuse_if_full(
   slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamptz, customer_id uuid
 ) returns void
@@ -2720,6 +2752,7 @@ revoke execute on function
   app_private.price_of_person(uuid),
   app_private.check_slot(app_public.slots, app_public.policy_versions, app_private.party, timestamptz, boolean),
   app_private.nearest_slots(app_public.slots, integer, app_public.policy_versions, timestamptz),
+  app_private.alternatives_to(app_public.bookings),
   app_private.refuse_if_full(app_public.slots, app_public.policy_versions, app_private.party, timestamptz, uuid)
 from public;
 --! EndIncluded functions/slots.sql
@@ -5066,7 +5099,7 @@ begin
   else
     perform app_private.end_booking(booking.id, 'cancelled', reason, refund => booking.price);
     perform app_private.notify_customer(booking.customer_id, 'message_blackout', booking.id, null,
-      jsonb_build_object('reason', reason, 'actor', 'manager'));
+      jsonb_build_object('reason', reason, 'actor', 'manager', 'alternatives', app_private.alternatives_to(booking)));
   end if;
 end
 $$;
@@ -5842,7 +5875,7 @@ begin
   loop
     v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason, refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
-      jsonb_build_object('actor', 'manager', 'reason', reason));
+      jsonb_build_object('actor', 'manager', 'reason', reason, 'alternatives', app_private.alternatives_to(v_booking)));
   end loop;
   perform app_private.give_back_room_of_slot(slot.id);
   return v_slot;
@@ -5883,6 +5916,289 @@ revoke execute on function
   app_private.lock_slot(uuid), app_private.end_slot(uuid), app_private.cancel_slot_for(app_public.slots, text),
   app_private.check_minimum(uuid) from public;
 --! EndIncluded functions/end_slot.sql
+--! Included functions/manage_slots.sql
+-- What managers do to single slots. What takes places away is refused over bookings, with their list; what frees places
+-- hands them on.
+
+create function app_private.lock_managed_slot(slot_id uuid) returns app_public.slots
+language plpgsql volatile
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_slot(slot_id);
+begin
+  if not app_private.is_manager_of(v_slot.offering_id) then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  return v_slot;
+end
+$$;
+comment on function app_private.lock_managed_slot(uuid) is 'Locks a slot the caller manages. Errors: RSNTF.';
+
+create function app_private.refuse_ended_slot(slot app_public.slots) returns void
+language plpgsql stable
+as $$
+begin
+  if slot.ended_at is not null then
+    perform app_private.fail('RSSTA',
+      case when slot.cancelled_reason is not null then 'This slot was cancelled.' else 'This slot is over.' end);
+  end if;
+end
+$$;
+comment on function app_private.refuse_ended_slot(app_public.slots) is 'Errors: RSSTA the slot is over or cancelled.';
+
+create function app_private.refuse_over_bookings(slot app_public.slots, message text) returns void
+language plpgsql stable
+as $$
+declare
+  v_hit jsonb;
+begin
+  select jsonb_agg(jsonb_build_object('id', b.id, 'reference', b.reference, 'partySize', b.party_size, 'places', b.places)
+                   order by b.made_at, b.id)
+  into v_hit
+  from (
+    select * from app_public.bookings b
+    where b.slot_id = slot.id and b.status in ('pending', 'confirmed', 'in_progress') order by b.made_at, b.id limit 200) b;
+  if v_hit is not null then
+    perform app_private.fail('RSBLK', message, jsonb_build_object('bookings', v_hit));
+  end if;
+end
+$$;
+comment on function app_private.refuse_over_bookings(app_public.slots, text) is 'Refuses what bookings of a slot stand in the way of, with their list. Errors: RSBLK.';
+
+-- Whoever came last loses the offer first, and keeps the place in the queue.
+create function app_private.take_back_offers(slot app_public.slots, until_taken integer, reason text) returns void
+language plpgsql volatile
+as $$
+declare
+  v_id uuid;
+begin
+  for v_id in
+    select e.id from app_public.waitlist_entries e
+    where e.slot_id = slot.id and e.status = 'offered' order by e.priority desc, e.joined_at desc, e.id desc
+  loop
+    exit when (select s.taken from app_public.slots s where s.id = slot.id) <= until_taken;
+    perform app_private.end_offer(v_id, 'waiting', reason);
+  end loop;
+end
+$$;
+comment on function app_private.take_back_offers(app_public.slots, integer, text) is 'Ends offers of a slot that is not on sale until no more than so many places are taken.';
+
+create function app_public.close_slot(slot_id uuid, reason text) returns app_public.slots
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+begin
+  perform app_private.refuse_ended_slot(v_slot);
+  if app_private.checked_text(reason, 500) is null then
+    perform app_private.fail('RSARG', 'Please give a reason; customers are told.');
+  end if;
+  update app_public.slots s
+  set closed_at = coalesce(s.closed_at, app_private.clock()), closed_reason = app_private.checked_text(reason, 500),
+      altered_at = app_private.clock()
+  where s.id = v_slot.id
+  returning * into v_slot;
+  perform app_private.take_back_offers(v_slot, 0, v_slot.closed_reason);
+  select * into v_slot from app_public.slots s where s.id = v_slot.id;
+  return v_slot;
+end
+$$;
+comment on function app_public.close_slot(uuid, text) is 'For managers: takes a slot off sale, with a reason. Bookings stay, offers are taken back, and who waits keeps the place. Errors: RSNTF, RSSTA over or cancelled, RSARG.';
+
+create function app_public.open_slot(slot_id uuid) returns app_public.slots
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+begin
+  perform app_private.refuse_ended_slot(v_slot);
+  if v_slot.closed_at is null then
+    return v_slot;
+  end if;
+  update app_public.slots s set closed_at = null, closed_reason = null, altered_at = app_private.clock()
+  where s.id = v_slot.id;
+  perform app_private.hand_on_places(v_slot.id);
+  select * into v_slot from app_public.slots s where s.id = v_slot.id;
+  return v_slot;
+end
+$$;
+comment on function app_public.open_slot(uuid) is 'For managers: puts a closed slot back on sale; its free places go to the people waiting first. Errors: RSNTF, RSSTA over or cancelled.';
+
+create function app_public.alter_slot(
+  slot_id uuid, capacity integer default null, min_size integer default null, price numeric default null
+) returns app_public.slots
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+  v_capacity integer := coalesce(capacity, v_slot.capacity);
+begin
+  perform app_private.refuse_ended_slot(v_slot);
+  if v_capacity not between 0 and 100000 or coalesce(min_size, 0) not between 0 and 100000
+     or price < 0 or price >= 10000000000 or price <> round(price, 2) then
+    perform app_private.fail('RSARG', 'The capacity and the minimum have to be from 0 to 100000, the price an amount.');
+  end if;
+  if v_capacity < (select coalesce(sum(b.places), 0) from app_public.bookings b
+                   where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress')) then
+    perform app_private.refuse_over_bookings(v_slot, 'More places than that are booked (see details).');
+  end if;
+  if v_capacity < v_slot.taken then
+    -- Not on sale meanwhile, so that what is taken back goes to nobody else.
+    update app_public.slots s
+    set closed_at = coalesce(s.closed_at, app_private.clock()), closed_reason = coalesce(s.closed_reason, 'Its capacity changes.')
+    where s.id = v_slot.id;
+    perform app_private.take_back_offers(v_slot, v_capacity, 'There are fewer places now.');
+  end if;
+  update app_public.slots s
+  set capacity = v_capacity, min_size = coalesce(alter_slot.min_size, s.min_size), price = coalesce(alter_slot.price, s.price),
+      closed_at = v_slot.closed_at, closed_reason = v_slot.closed_reason, altered_at = app_private.clock()
+  where s.id = v_slot.id;
+  perform app_private.hand_on_places(v_slot.id);
+  select * into v_slot from app_public.slots s where s.id = v_slot.id;
+  return v_slot;
+end
+$$;
+comment on function app_public.alter_slot(uuid, integer, integer, numeric) is 'For managers: changes capacity, minimum size or price of a person of one slot; its schedule does not change it any more. More places go to the people waiting. Fewer than are booked are refused; offers beyond them are taken back, of who came last first. Bookings keep their price. Errors: RSNTF, RSSTA over or cancelled, RSARG, RSBLK more is booked (details: bookings).';
+
+create function app_public.cancel_slot(slot_id uuid, reason text, cancel_bookings boolean default false)
+returns app_public.slots
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+begin
+  if v_slot.cancelled_reason is not null then
+    return v_slot;
+  end if;
+  perform app_private.refuse_ended_slot(v_slot);
+  if app_private.checked_text(reason, 500) is null then
+    perform app_private.fail('RSARG', 'Please give a reason; customers are told.');
+  elsif not coalesce(cancel_bookings, false) then
+    perform app_private.refuse_over_bookings(
+      v_slot, 'This slot is booked (see details). Say cancelBookings to cancel them; their customers are told.');
+  end if;
+  return app_private.cancel_slot_for(v_slot, app_private.checked_text(reason, 500));
+end
+$$;
+comment on function app_public.cancel_slot(uuid, text, boolean) is 'For managers: cancels a slot; its guide and vehicle are free again. Over bookings it is refused with their list, unless told to cancel them: then their customers get all of the price back, and a mail that names the nearest slots with room for them. Cancelling again returns the same slot. Errors: RSNTF, RSSTA over, RSARG no reason, RSBLK booked (details: bookings).';
+
+revoke execute on function
+  app_private.lock_managed_slot(uuid), app_private.refuse_ended_slot(app_public.slots),
+  app_private.refuse_over_bookings(app_public.slots, text), app_private.take_back_offers(app_public.slots, integer, text),
+  app_public.close_slot(uuid, text), app_public.open_slot(uuid),
+  app_public.alter_slot(uuid, integer, integer, numeric), app_public.cancel_slot(uuid, text, boolean) from public;
+grant execute on function
+  app_public.close_slot(uuid, text), app_public.open_slot(uuid),
+  app_public.alter_slot(uuid, integer, integer, numeric), app_public.cancel_slot(uuid, text, boolean)
+to reslot_user, reslot_admin;
+--! EndIncluded functions/manage_slots.sql
+--! Included functions/check_availability.sql
+create function app_private.why_not(
+  slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamptz
+) returns text
+language sql stable
+as $$
+  select case
+    when slot.cancelled_reason is not null then 'cancelled'
+    when slot.starts_at <= now_at then 'over'
+    when slot.closed_at is not null then 'closed'
+    when exists (select from app_private.blackouts_over(slot.offering_id, slot.starts_at, slot.ends_at)) then 'blacked_out'
+    when not app_private.is_on_sale(slot) then 'archived'
+    when app_private.elapsed(now_at, slot.starts_at) > make_interval(hours => 24 * policy.max_days_ahead) then 'too_early'
+    when app_private.elapsed(now_at, slot.starts_at) < policy.booking_cutoff then 'too_late'
+    when party.size not between policy.min_party and policy.max_party then 'party'
+    when party.places > slot.capacity - slot.taken then 'full' end
+$$;
+comment on function app_private.why_not(app_public.slots, app_public.policy_versions, app_private.party, timestamptz) is 'Why a party cannot book a slot now; null if it can. The same rules as check_slot.';
+
+create function app_public.check_availability(
+  offering_id uuid, day date, party_size integer default 1, local_time time default null, adults integer default null,
+  children integer default null, infants integer default null
+) returns setof app_public.slot_choice
+language plpgsql stable security definer rows 5
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_offering app_public.offerings := app_private.find_offering(offering_id);
+  v_policy app_public.policy_versions := app_private.policy_of(v_offering);
+  v_party app_private.party := app_private.places_for(
+    app_private.checked_party(party_size, adults, children, infants), v_policy);
+  v_zone text := app_private.zone_of(offering_id);
+  v_now timestamptz := app_private.clock();
+begin
+  perform app_private.check_allocation(v_offering, true);
+  if day is null or day not between date '1900-01-01' and date '9000-01-01' then
+    perform app_private.fail('RSARG', 'Name a real date.');
+  end if;
+  return query
+    select s.id, s.starts_at, s.ends_at, s.capacity - s.taken, q.price, q.currency, w.reason is null, w.reason,
+      coalesce(w.reason = 'full' and v_policy.waitlist_enabled and v_party.places <= s.capacity, false)
+    from app_public.slots s
+    cross join lateral app_private.why_not(s, v_policy, v_party, v_now) w (reason)
+    cross join lateral app_private.quote_for_slot(s.id, v_party, v_policy) q
+    where s.offering_id = v_offering.id and s.day = check_availability.day
+      -- By the start, where its local dates lie in time: that index has what is over as well.
+      and s.starts_at > (check_availability.day::timestamp at time zone 'UTC') - interval '24 hours'
+      and s.starts_at < (check_availability.day::timestamp at time zone 'UTC') + interval '48 hours'
+    order by abs(extract(epoch from (s.starts_at at time zone v_zone)::time - local_time)) nulls first, s.starts_at, s.id;
+end
+$$;
+comment on function app_public.check_availability(uuid, date, integer, time, integer, integer, integer) is 'The slots of an offering on a local date for a party: which it can book and at what price, why not the others, and whether waiting makes sense; with a local time, the nearest to it first. Errors: RSNTF no such offering, RSARG booked by the hour (ask `availability`), or an impossible party.';
+
+create function app_public.availability_by_day(offering_id uuid, month date, party_size integer default 1)
+returns setof app_public.day_summary
+language plpgsql stable security definer rows 31
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_offering app_public.offerings := app_private.find_offering(offering_id);
+  v_policy app_public.policy_versions := app_private.policy_of(v_offering);
+  v_party app_private.party := app_private.checked_party(party_size);
+  v_first date;
+  v_last date;
+  v_now timestamptz := app_private.clock();
+begin
+  perform app_private.check_allocation(v_offering, true);
+  if month is null or month not between date '1900-01-01' and date '9000-01-01' then
+    perform app_private.fail('RSARG', 'Name a date in the month you ask for.');
+  end if;
+  v_first := date_trunc('month', month::timestamp)::date;
+  v_last := (date_trunc('month', month::timestamp) + interval '1 month')::date - 1;
+  if exists (select from app_public.offering_resources x join app_public.resources r on r.id = x.resource_id
+             where x.offering_id = v_offering.id and r.archived_at is not null) then
+    return;
+  end if;
+  return query
+    -- Looked up once for the month, not for each slot.
+    with blacked_out as materialized (
+      select tstzrange(k.starts_at, k.ends_at) as during
+      from app_private.blackouts_over(v_offering.id, (v_first::timestamp at time zone 'UTC') - interval '24 hours',
+        (v_last::timestamp at time zone 'UTC') + interval '48 hours') k)
+    select s.day, count(*)::integer, sum(s.capacity - s.taken)::integer,
+      bool_or(v_party.places <= s.capacity - s.taken and v_party.size between v_policy.min_party and v_policy.max_party)
+    from app_public.slots s
+    where s.offering_id = v_offering.id and s.day between v_first and v_last and s.ended_at is null
+      and s.closed_at is null and s.starts_at > v_now and s.starts_at >= v_now + v_policy.booking_cutoff
+      and s.starts_at <= v_now + make_interval(hours => 24 * v_policy.max_days_ahead)
+      and not exists (select from blacked_out k where k.during && tstzrange(s.starts_at, s.ends_at))
+    group by s.day
+    order by s.day;
+end
+$$;
+comment on function app_public.availability_by_day(uuid, date, integer) is 'The days of the month of a date on which an offering can be booked: slots on sale, places left, and whether one has room for so many adults. Days without slots are left out. Errors: RSNTF no such offering, RSARG.';
+
+revoke execute on function
+  app_private.why_not(app_public.slots, app_public.policy_versions, app_private.party, timestamptz),
+  app_public.check_availability(uuid, date, integer, time, integer, integer, integer),
+  app_public.availability_by_day(uuid, date, integer) from public;
+grant execute on function
+  app_public.check_availability(uuid, date, integer, time, integer, integer, integer),
+  app_public.availability_by_day(uuid, date, integer) to reslot_anonymous, reslot_user, reslot_admin;
+--! EndIncluded functions/check_availability.sql
 --! Included functions/time.sql
 -- What time does to a booking or an entry. Each function locks, reads again, and quietly returns if the world has moved
 -- on; each changes the row, and so sets the next deadline. The job only calls run_deadline.

@@ -141,6 +141,8 @@ export type MailModel = Maybe<{
   /** The booking's status when the message was owed; it may be another one by now. */
   status: string;
   tokens: Tokens;
+  /** Slots with room for the party of a booking that was cancelled. */
+  alternatives: Maybe<{ startsAt: string; endsAt: string }>[];
   /** For the message that lists all one has coming up. */
   bookings: BookingModel[];
   entries: EntryModel[];

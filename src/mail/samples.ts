@@ -115,6 +115,10 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     ...forBooking({ status: 'cancelled', sequence: 1 }),
     reason: 'The heating has failed.',
     actor: 'manager',
+    alternatives: [
+      { startsAt: '2026-12-10T14:00:00Z', endsAt: '2026-12-10T16:30:00Z' },
+      { startsAt: '2026-12-11T14:00:00Z', endsAt: '2026-12-11T16:30:00Z' },
+    ],
   },
   booking_modified: {
     ...forBooking({ sequence: 1 }),

@@ -26,6 +26,10 @@ export function viewOf(model: MailModel, context: Context) {
     slot: safe.slot ? slotView(safe.slot, safe, context) : undefined,
     bookings: safe.bookings?.map((booking) => bookingView(booking, context)),
     entries: safe.entries?.map((entry) => entryView(entry, context)),
+    alternatives: safe.alternatives?.flatMap(
+      ({ startsAt, endsAt }) =>
+        span({ startsAt, endsAt, timeZone: safe.booking?.timeZone, locale: context.locale }) ?? [],
+    ),
     reason: safe.reason,
     by: { customer: safe.actor === 'customer', manager: safe.actor === 'manager' },
     links: { bookAgain: again, joinAgain: again, ...linksOf(safe.tokens, context.publicUrl) },

@@ -53,6 +53,7 @@ const EXTREMES: Record<string, readonly unknown[]> = {
   boolean: [true, false],
   uuid: ['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
   'uuid[]': ['{}', '{null}', `{${Array(5_000).fill('00000000-0000-7000-8000-000000000000')}}`],
+  'time without time zone': ['00:00', '24:00', '23:59:59.999999'],
   date: ['-infinity', 'infinity', '0001-01-01', '1900-01-01', '2028-02-29', '5874897-12-31'],
   'timestamp with time zone': TIMES,
   'timestamp without time zone': TIMES,
@@ -108,6 +109,7 @@ async function createScene(db: TestDatabase) {
     resource_id: world.leftRoom,
     schedule_id: tour.schedule,
     slot_id: tour.slots[0],
+    ...{ day: '2030-06-04', month: '2030-06-04' },
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,
     ids: '{}',
@@ -140,7 +142,7 @@ async function callWith(
       !(isLocal && /^(starts_at|ends_at)$/.test(argument.name)) &&
       !(argument.name === 'resource_id' && args.some((other) => other.name === 'offering_id')) &&
       // A slot has its own start and end.
-      !(argument.name === 'slot_id' && args.some((other) => other.name === 'starts_at')),
+      !(/^(slot_id|day)$/.test(argument.name) && args.some((other) => other.name === 'starts_at')),
   );
   const list = given.map((argument, n) => `"${argument.name}" => $${n + 1}::${argument.type}`);
   await db.query('savepoint extreme');

@@ -14,6 +14,7 @@ import {
   createResource,
   createUser,
   insert,
+  MONDAY,
   range,
   unique,
 } from '../../support/factories.ts';
@@ -136,6 +137,22 @@ const byLink = (action: string, more: object = {}): Deed => ({
   rule: EVERYBODY,
   secret: 'RSEXP',
   input: async (db, scene) => ({ token: await accountLink(db, scene, action), ...more }),
+});
+/** A slot that nobody has booked yet. */
+const aboutSlot = (more: object, closedReason?: string): Deed => ({
+  rule: MANAGER,
+  input: async (db, { tour }) => {
+    day += 1;
+    const date = at('10:00', day).slice(0, 10);
+    await db.query('select app_private.make_slots($1, array[$2::date + $3::time])', [
+      ...[tour.schedule, date, '10:00'],
+    ]);
+    const id = await one(db, 'slots', `day = '${date}' and offering_id = '${tour.offering}'`);
+    if (closedReason) {
+      await fill(db, 'slots', id, { closed_at: MONDAY, closed_reason: closedReason });
+    }
+    return { slotId: id, ...more };
+  },
 });
 const toOneself = (rule: Rule, input: object = {}): Deed => ({
   rule,
@@ -264,6 +281,10 @@ const CONFIGURATION: Record<string, Deed> = {
     rule: MANAGER,
     input: async (_db, { policyId }) => ({ id: policyId, patch: { name: unique('Standard ') } }),
   },
+  alterSlot: aboutSlot({ capacity: 5 }),
+  closeSlot: aboutSlot({ reason: 'Private' }),
+  cancelSlot: aboutSlot({ reason: 'Rain' }),
+  openSlot: aboutSlot({}, 'A private group'),
   createSchedule: {
     rule: MANAGER,
     input: async (_db, { organizationId, tour }) => ({

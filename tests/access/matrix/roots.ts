@@ -49,6 +49,14 @@ export const QUERIES: Readonly<Record<string, Root>> = {
 
   availability: { rule: EVERYBODY },
   quote: { rule: EVERYBODY },
+  availabilityByDay: {
+    rule: EVERYBODY,
+    values: ({ tour }) => ({ offeringId: tour.offering }),
+  },
+  checkAvailability: {
+    rule: EVERYBODY,
+    values: ({ tour }) => ({ offeringId: tour.offering }),
+  },
   viewer: { rule: may('customer other keeper manager head foreign admin', 'nothing', 'nothing') },
   exportMyData: { rule: SIGNED_IN },
   myBookings: { rule: may('customer') },

@@ -91,6 +91,8 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       ...(await valuesFor(db, base, bookings[0], told.notifications[0]?.[0])),
       scheduleId: tours.tour.schedule,
       slotId: tours.tour.slots[0],
+      day: '2030-06-04',
+      month: '2030-06-04',
     },
   };
 }

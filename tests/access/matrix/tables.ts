@@ -273,6 +273,8 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   Health: 'name value oldest healthy',
   Interval: 'years months days hours minutes seconds',
   Member: 'membershipId userId name email role allOfferings offeringIds',
+  SlotChoice: `slotId startsAt endsAt placesLeft price currency available reason mayWait`,
+  DaySummary: 'day slots placesLeft hasAvailability',
   Quote: `currency personPrice adultPrice childPrice infantPrice subtotal discount tax taxIncluded
     price`,
   PlannedSlot: 'localStartsAt outcome slotId',
