@@ -8,6 +8,7 @@ import { linger, problemsOf, type Scenario, type Weaken, without } from '../supp
 import * as bookings from './bookingScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as queue from './queueScenarios.ts';
+import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
 
 const ROUNDS = 40;
@@ -15,6 +16,12 @@ const ROUNDS = 40;
 async function noRoomLock(db: TestDatabase): Promise<void> {
   await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
   await linger(db, 'app_private.occupancies');
+}
+
+async function noPlaceLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
+  await linger(db, 'app_private.taken_places', 'insert or delete');
+  await linger(db, 'app_public.slots', 'insert or update');
 }
 
 async function noConstraint(db: TestDatabase): Promise<void> {
@@ -149,6 +156,16 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['an order of locks', noLockOrder, bookings.crossedMoves],
   ['an order of locks', noLockOrder, bookings.hallAndParts],
   ['the room lock', noRoomLock, bookings.moves],
+  ['the room lock', noPlaceLock, slots.lastPlaces],
+  ['the room lock', noPlaceLock, slots.resizeAndBook],
+  ['the room lock', noPlaceLock, slots.growAndBook],
+  ['the room lock', noPlaceLock, slots.cutAndBook],
+  ['the room lock', noPlaceLock, slots.generateAndBook],
+  ['the room lock', noPlaceLock, slots.generateTwice],
+  ['the room lock', noPlaceLock, slots.blackoutAndClaim],
+  ['the room lock', noPlaceLock, slots.crossedSlots],
+  ['the room lock', noPlaceLock, slots.freedAndJoined],
+  ['the room lock', noPlaceLock, slots.cancelSlotAndBook],
   ['the room lock', noRoomLock, queue.cancelAndJoin],
   ['the room lock', noRoomLock, queue.lastCall],
   ['the room lock', noRoomLock, time.blackouts[0] as Scenario],

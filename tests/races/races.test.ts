@@ -7,6 +7,7 @@ import { problemsOf, type Scenario, usualRounds } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as queue from './queueScenarios.ts';
+import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
 
 const MINUTES = 60_000;
@@ -15,6 +16,7 @@ const HOURS = 60 * MINUTES;
 const { blackouts, ...single } = time;
 const groups: Record<string, Scenario[]> = {
   'Racing for room': Object.values(bookings),
+  'Racing for places of a slot': Object.values(slots),
   'Racing for a place that was waited for': Object.values(queue),
   'Racing with one key': Object.values(keys),
   'Racing with time': [...Object.values(single), ...blackouts],
