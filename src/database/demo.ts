@@ -8,6 +8,7 @@ import { createPeople, DEMO_PASSWORD, EMAIL, PEOPLE } from './demo/people.ts';
 import { createPlaces } from './demo/places.ts';
 import { Stage } from './demo/stage.ts';
 import { tellStory } from './demo/story.ts';
+import { createTours, scheduleTours } from './demo/tours.ts';
 
 const LOAD_LOCK = 'reslot:demo';
 
@@ -45,8 +46,9 @@ async function isEmpty(client: ClientBase): Promise<boolean> {
 export async function fillWithDemo(client: ClientBase, passwordHash: string): Promise<void> {
   const stage = await Stage.open(client);
   await createPeople(stage, passwordHash);
-  await createPlaces(stage);
+  await createTours(stage, await createPlaces(stage));
   await tellStory(stage);
+  await scheduleTours(stage);
 }
 
 async function listAccounts(client: ClientBase): Promise<[string, string][]> {

@@ -58,6 +58,17 @@ test('the hall is divisible: three offerings over two rooms', async () => {
   ]);
 });
 
+test('there is a tour, with a slot every morning and two more at weekends, for two months', async () => {
+  const slots = await rows<{ starts: string; found: number }>(
+    `select to_char(s.starts_at at time zone 'Europe/Vienna', 'HH24:MI') as starts, count(*)::integer as found
+     from app_public.slots s where s.offering_id = $1 group by 1 order by 1`,
+    [OFFERINGS.oldTownWalk],
+  );
+  expect(slots.map(({ starts }) => starts)).toEqual(['10:00', '15:00']);
+  expect(slots[0]?.found).toBe(58);
+  expect(slots[1]?.found).toBeGreaterThan(14);
+});
+
 test('there is somebody in each role, and the printed lines say who', async () => {
   const roles = await rows(
     'select role::text, all_offerings from app_public.memberships group by 1, 2 order by 1, 2',

@@ -74,6 +74,7 @@ function graphqlInShell(markdown: string): string[] {
     .map((match) =>
       (match[1]?.replaceAll('\\"', '"') ?? match[2] ?? '')
         .replaceAll('$when', 'localStartsAt: "2030-06-03T10:00", localEndsAt: "2030-06-03T12:00"')
+        .replaceAll('$places', `offeringId: "${id}", slotId: "${id}"`)
         .replaceAll(/\$\w+/g, id),
     );
 }

@@ -15,6 +15,7 @@ export const OFFERINGS = {
   rehearsalRoom: demoId(304),
   hudsonLoft: demoId(305),
   lotusTerrace: demoId(306),
+  oldTownWalk: demoId(307),
 };
 
 const POLICIES = { tryOut: demoId(402), approval: demoId(403), dryRun: demoId(404) };
@@ -32,13 +33,15 @@ interface Riverside {
   standard: string;
 }
 
-export async function createPlaces(stage: Stage): Promise<void> {
+/** Out comes the organisation that the tours belong to. */
+export async function createPlaces(stage: Stage): Promise<string> {
   const riverside = await adoptFirstOrganization(stage);
   await createMeridian(stage);
   await createPolicies(stage, riverside);
   await createRooms(stage, riverside);
   await createOfferings(stage, riverside);
   await createMembers(stage, riverside);
+  return riverside.id;
 }
 
 /** Every database begins with one organisation and its usual rules; it stays the first. */
@@ -94,7 +97,7 @@ async function createPolicies(stage: Stage, riverside: Riverside): Promise<void>
   });
 }
 
-async function addPolicy(
+export async function addPolicy(
   stage: Stage,
   id: string,
   organizationId: string,
