@@ -451,6 +451,60 @@ comment on column app_public.blackouts.reason is 'Why, as customers are told.';
 comment on column app_public.blackouts.resource_id is 'The resource, if only that.';
 comment on column app_public.blackouts.starts_at is 'From when.';
 
+create table app_public.booking_modifications (
+  booking_id uuid not null,
+  from_ends_at timestamp with time zone not null,
+  from_party_size integer not null,
+  from_price numeric(18,2) not null,
+  from_slot_id uuid,
+  from_starts_at timestamp with time zone not null,
+  id uuid not null default uuidv7(),
+  modified_at timestamp with time zone not null default app_private.clock(),
+  modified_by uuid,
+  organization_id uuid not null,
+  to_ends_at timestamp with time zone not null,
+  to_party_size integer not null,
+  to_price numeric(18,2) not null,
+  to_slot_id uuid,
+  to_starts_at timestamp with time zone not null,
+  constraint booking_modifications_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint booking_modifications_from_slot_id_fkey FOREIGN KEY (from_slot_id) REFERENCES app_public.slots(id),
+  constraint booking_modifications_modified_by_fkey FOREIGN KEY (modified_by) REFERENCES app_public.users(id),
+  constraint booking_modifications_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint booking_modifications_pkey PRIMARY KEY (id),
+  constraint booking_modifications_to_slot_id_fkey FOREIGN KEY (to_slot_id) REFERENCES app_public.slots(id)
+);
+alter table app_public.booking_modifications enable row level security;
+alter table app_public.booking_modifications force row level security;
+CREATE INDEX booking_modifications_booking_id_idx ON app_public.booking_modifications USING btree (booking_id, modified_at);
+CREATE INDEX booking_modifications_from_slot_id_idx ON app_public.booking_modifications USING btree (from_slot_id) WHERE (from_slot_id IS NOT NULL);
+CREATE INDEX booking_modifications_modified_by_idx ON app_public.booking_modifications USING btree (modified_by) WHERE (modified_by IS NOT NULL);
+CREATE INDEX booking_modifications_organization_id_idx ON app_public.booking_modifications USING btree (organization_id);
+CREATE INDEX booking_modifications_to_slot_id_idx ON app_public.booking_modifications USING btree (to_slot_id) WHERE (to_slot_id IS NOT NULL);
+create policy admin_all on app_public.booking_modifications as permissive for select to reslot_admin using (true);
+create policy owner_all on app_public.booking_modifications as permissive for all to reslot_owner using (true) with check (true);
+create policy read_with_booking on app_public.booking_modifications as permissive for select to reslot_user using ((EXISTS ( SELECT
+   FROM app_public.bookings b
+  WHERE (b.id = booking_modifications.booking_id))));
+grant select on app_public.booking_modifications to reslot_admin;
+grant select on app_public.booking_modifications to reslot_user;
+comment on table app_public.booking_modifications is 'What was changed of a booking: time, slot, party and price, before and after.';
+comment on column app_public.booking_modifications.booking_id is 'The booking.';
+comment on column app_public.booking_modifications.from_ends_at is 'The end before.';
+comment on column app_public.booking_modifications.from_party_size is 'How many people before.';
+comment on column app_public.booking_modifications.from_price is 'The price before.';
+comment on column app_public.booking_modifications.from_slot_id is 'The slot before, if places are booked.';
+comment on column app_public.booking_modifications.from_starts_at is 'The start before.';
+comment on column app_public.booking_modifications.id is 'Identifier (UUID version 7).';
+comment on column app_public.booking_modifications.modified_at is 'When it was changed.';
+comment on column app_public.booking_modifications.modified_by is 'Who changed it.';
+comment on column app_public.booking_modifications.organization_id is 'The organisation.';
+comment on column app_public.booking_modifications.to_ends_at is 'The end after.';
+comment on column app_public.booking_modifications.to_party_size is 'How many people after.';
+comment on column app_public.booking_modifications.to_price is 'The price after.';
+comment on column app_public.booking_modifications.to_slot_id is 'The slot after.';
+comment on column app_public.booking_modifications.to_starts_at is 'The start after.';
+
 create table app_public.bookings (
   adult_price numeric(18,2),
   adults integer,
@@ -5931,6 +5985,21 @@ AS $function$
 $function$;
 comment on function app_private.note_freeing(uuid[],tstzrange) is 'Notes room freed inside the last call of somebody still waiting; a job tells them, outside the lock.';
 
+CREATE OR REPLACE FUNCTION app_private.note_modification(before app_public.bookings, after app_public.bookings)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into app_public.booking_modifications (
+    organization_id, booking_id, modified_by, from_slot_id, to_slot_id, from_starts_at, to_starts_at, from_ends_at,
+    to_ends_at, from_party_size, to_party_size, from_price, to_price)
+  select after.organization_id, after.id, app_private.current_user_id(), before.slot_id, after.slot_id, before.starts_at,
+    after.starts_at, before.ends_at, after.ends_at, before.party_size, after.party_size, before.price, after.price
+  where (before.starts_at, before.ends_at, before.party_size, before.price, before.adults, before.children)
+    is distinct from (after.starts_at, after.ends_at, after.party_size, after.price, after.adults, after.children)
+    or before.slot_id is distinct from after.slot_id
+$function$;
+comment on function app_private.note_modification(app_public.bookings,app_public.bookings) is 'Writes the modification log, unless only the purpose has changed.';
+
 CREATE OR REPLACE FUNCTION app_private.note_reminder_sent(booking_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -9219,6 +9288,7 @@ begin
         then app_private.checked_party(party_size, adults, children, infants) end);
   end if;
   if to_jsonb(v_before) <> to_jsonb(v_booking) then
+    perform app_private.note_modification(v_before, v_booking);
     if v_booking.status = 'pending' and v_before.sequence <> v_booking.sequence then
       perform app_private.notify_managers(v_booking.offering_id, 'booking_requested', v_booking.id, null,
         jsonb_build_object('sequence', v_booking.sequence));

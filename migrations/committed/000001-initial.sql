@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6033a1560ca7ef4ee669758e0cccd3c3976d1dd2
+--! Hash: sha1:98ab253c59267d8e747b775ce32210b442a4acfb
 --! Message: initial
 
 --! Included all.sql
@@ -1174,6 +1174,57 @@ create index taken_places_slot_id_idx on app_private.taken_places (slot_id);
 create index taken_places_organization_id_idx on app_private.taken_places (organization_id);
 comment on table app_private.taken_places is 'This booking has so many places of this slot. Exists only while it does.';
 --! EndIncluded tables/bookings.sql
+--! Included tables/booking_modifications.sql
+-- Written with each move and each change of a party. The audit log has it too, column by column, but that is cleaned up
+-- earlier than bookings are asked about.
+create table app_public.booking_modifications (
+  id uuid not null default uuidv7(),
+  organization_id uuid not null,
+  booking_id uuid not null,
+  modified_at timestamptz not null default app_private.clock(),
+  modified_by uuid,
+  from_slot_id uuid,
+  to_slot_id uuid,
+  from_starts_at timestamptz not null,
+  to_starts_at timestamptz not null,
+  from_ends_at timestamptz not null,
+  to_ends_at timestamptz not null,
+  from_party_size integer not null,
+  to_party_size integer not null,
+  from_price numeric(18, 2) not null,
+  to_price numeric(18, 2) not null,
+  constraint booking_modifications_pkey primary key (id),
+  constraint booking_modifications_organization_id_fkey foreign key (organization_id) references app_public.organizations,
+  constraint booking_modifications_booking_id_fkey foreign key (booking_id) references app_public.bookings,
+  constraint booking_modifications_modified_by_fkey foreign key (modified_by) references app_public.users,
+  constraint booking_modifications_from_slot_id_fkey foreign key (from_slot_id) references app_public.slots,
+  constraint booking_modifications_to_slot_id_fkey foreign key (to_slot_id) references app_public.slots
+);
+create index booking_modifications_organization_id_idx on app_public.booking_modifications (organization_id);
+create index booking_modifications_booking_id_idx on app_public.booking_modifications (booking_id, modified_at);
+create index booking_modifications_modified_by_idx on app_public.booking_modifications (modified_by)
+  where modified_by is not null;
+create index booking_modifications_from_slot_id_idx on app_public.booking_modifications (from_slot_id)
+  where from_slot_id is not null;
+create index booking_modifications_to_slot_id_idx on app_public.booking_modifications (to_slot_id)
+  where to_slot_id is not null;
+comment on table app_public.booking_modifications is 'What was changed of a booking: time, slot, party and price, before and after.';
+comment on column app_public.booking_modifications.id is 'Identifier (UUID version 7).';
+comment on column app_public.booking_modifications.organization_id is 'The organisation.';
+comment on column app_public.booking_modifications.booking_id is 'The booking.';
+comment on column app_public.booking_modifications.modified_at is 'When it was changed.';
+comment on column app_public.booking_modifications.modified_by is 'Who changed it.';
+comment on column app_public.booking_modifications.from_slot_id is 'The slot before, if places are booked.';
+comment on column app_public.booking_modifications.to_slot_id is 'The slot after.';
+comment on column app_public.booking_modifications.from_starts_at is 'The start before.';
+comment on column app_public.booking_modifications.to_starts_at is 'The start after.';
+comment on column app_public.booking_modifications.from_ends_at is 'The end before.';
+comment on column app_public.booking_modifications.to_ends_at is 'The end after.';
+comment on column app_public.booking_modifications.from_party_size is 'How many people before.';
+comment on column app_public.booking_modifications.to_party_size is 'How many people after.';
+comment on column app_public.booking_modifications.from_price is 'The price before.';
+comment on column app_public.booking_modifications.to_price is 'The price after.';
+--! EndIncluded tables/booking_modifications.sql
 --! Included tables/waitlist_entries.sql
 create table app_public.waitlist_entries (
   id uuid not null default uuidv7(),
@@ -4217,6 +4268,21 @@ $$;
 comment on function app_private.change_places(app_public.bookings, uuid, app_private.party) is 'Moves a locked booking of places, changes its party, or both; nothing, if it is so already. Errors: RSARG, RSNTF, RSTIM, RSBLK, RSLIM, RSFUL.';
 revoke execute on function app_private.change_places(app_public.bookings, uuid, app_private.party) from public;
 
+create function app_private.note_modification(before app_public.bookings, after app_public.bookings) returns void
+language sql volatile
+as $$
+  insert into app_public.booking_modifications (
+    organization_id, booking_id, modified_by, from_slot_id, to_slot_id, from_starts_at, to_starts_at, from_ends_at,
+    to_ends_at, from_party_size, to_party_size, from_price, to_price)
+  select after.organization_id, after.id, app_private.current_user_id(), before.slot_id, after.slot_id, before.starts_at,
+    after.starts_at, before.ends_at, after.ends_at, before.party_size, after.party_size, before.price, after.price
+  where (before.starts_at, before.ends_at, before.party_size, before.price, before.adults, before.children)
+    is distinct from (after.starts_at, after.ends_at, after.party_size, after.price, after.adults, after.children)
+    or before.slot_id is distinct from after.slot_id
+$$;
+comment on function app_private.note_modification(app_public.bookings, app_public.bookings) is 'Writes the modification log, unless only the purpose has changed.';
+revoke execute on function app_private.note_modification(app_public.bookings, app_public.bookings) from public;
+
 create function app_public.modify_booking(
   booking_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
   local_starts_at timestamp default null, local_ends_at timestamp default null, purpose text default null,
@@ -4250,6 +4316,7 @@ begin
         then app_private.checked_party(party_size, adults, children, infants) end);
   end if;
   if to_jsonb(v_before) <> to_jsonb(v_booking) then
+    perform app_private.note_modification(v_before, v_booking);
     if v_booking.status = 'pending' and v_before.sequence <> v_booking.sequence then
       perform app_private.notify_managers(v_booking.offering_id, 'booking_requested', v_booking.id, null,
         jsonb_build_object('sequence', v_booking.sequence));
@@ -9724,6 +9791,16 @@ create policy read_managed on app_public.bookings for select to reslot_user
 
 grant select on app_public.bookings to reslot_user, reslot_admin;
 --! EndIncluded policies/bookings.sql
+--! Included policies/booking_modifications.sql
+-- Seen by whoever sees the booking, whose own policies decide.
+alter table app_public.booking_modifications enable row level security, force row level security;
+create policy owner_all on app_public.booking_modifications to reslot_owner using (true) with check (true);
+create policy admin_all on app_public.booking_modifications for select to reslot_admin using (true);
+create policy read_with_booking on app_public.booking_modifications for select to reslot_user
+  using (exists (select from app_public.bookings b where b.id = booking_id));
+
+grant select on app_public.booking_modifications to reslot_user, reslot_admin;
+--! EndIncluded policies/booking_modifications.sql
 --! Included policies/waitlist_entries.sql
 alter table app_public.waitlist_entries enable row level security, force row level security;
 create policy owner_all on app_public.waitlist_entries to reslot_owner using (true) with check (true);

@@ -31,7 +31,9 @@ test('every exposed table that people change is audited, inserts, updates and de
        order by 1`,
     );
     // What is said and sent are records themselves, and the log is the log.
-    expect(rows.map(({ name }) => name)).toEqual(['audit_log', 'deliveries', 'notifications']);
+    expect(rows.map(({ name }) => name)).toEqual([
+      ...['audit_log', 'booking_modifications', 'deliveries', 'notifications'],
+    ]);
   }));
 
 test('a change is told with who made it, from where, by which way and why', () =>

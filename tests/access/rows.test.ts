@@ -172,6 +172,7 @@ const RULES: Record<string, Rule> = {
       or t.id in (select customer_id from app_public.waitlist_entries where id in (select id from managed_entries))`,
   },
   bookings: { user: 't.id in (select id from seen_bookings)' },
+  booking_modifications: { user: 't.booking_id in (select id from seen_bookings)' },
   waitlist_entries: {
     user: 't.customer_id in (select id from mine) or t.id in (select id from managed_entries)',
   },

@@ -63,6 +63,14 @@ describe('A booking of places', () => {
     );
     expect(told).toMatchObject({ partySize: 2, price: 40 });
     expect(await booking(db, made.id)).toMatchObject({ price: '48.00', party_size: 3 });
+    const log = await db.rows('select * from app_public.booking_modifications');
+    expect(log).toMatchObject([
+      {
+        ...{ booking_id: made.id, modified_by: ann, from_slot_id: tour.slots[2] },
+        ...{ to_slot_id: tour.slots[1], from_party_size: 2, to_party_size: 3 },
+        ...{ from_price: '40.00', to_price: '48.00' },
+      },
+    ]);
   });
 
   rule('that is changed to what it is already is not changed', async ({ db, world }) => {

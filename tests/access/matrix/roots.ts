@@ -18,6 +18,7 @@ const MANAGER_ELSE_REFUSED = may(MANAGERS, 'RSNTF');
 const BY_ROWS = words(`
   auditLog auditLogByNodeId auditLogs
   blackout blackoutByNodeId blackouts
+  bookingModification bookingModificationByNodeId bookingModifications
   booking bookingByNodeId bookingByOrganizationIdAndReference bookings
   customer customerByNodeId customerByOrganizationIdAndUserId customers
   delivery deliveryByNodeId deliveryByNotificationIdAndChannel deliveries

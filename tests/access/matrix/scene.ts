@@ -84,6 +84,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       blackouts: blackouts.map((id) => [id]),
       customers: [[customer], [erased]],
       bookings: [...bookings.map((id) => [id]), tours.booking],
+      booking_modifications: [tours.modification],
       waitlist_entries: [...entries.map((id) => [id]), tours.entry],
       ...told,
     },
@@ -271,11 +272,13 @@ async function createTours(db: TestDatabase, scene: Base) {
   const booking = await call<{ id: string }>(db, users.customer, 'claim_slot', {
     entry_id: entry.id,
   });
+  await call(db, users.customer, 'modify_booking', { booking_id: booking.id, party_size: 3 });
   return {
     tour,
     schedules: [[tour.schedule], [custom]],
     slots: [[closed], [cancelled], [open]],
     booking: [booking.id],
+    modification: [await one(db, 'booking_modifications', `booking_id = '${booking.id}'`)],
     entry: [entry.id],
   };
 }

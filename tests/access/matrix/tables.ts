@@ -41,7 +41,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: EVERYONE,
     columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
       currency referencePrefix createdAt archivedAt`,
-    relations: `bookings customers deliveries memberships notifications offeringResources offerings
+    relations: `bookingModifications bookings customers deliveries memberships notifications offeringResources offerings
       openingHours policies policyVersions resources schedules slots waitlistEntries`,
     insert: {
       reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
@@ -219,8 +219,18 @@ export const TABLES: Readonly<Record<string, Table>> = {
       autoCancelReason overrideAt overrideBy overrideReason`,
     computed: 'reminderSent',
     internal: 'room remindersDone',
-    relations: `customer notifications offering organization policyVersion slot userByCreatedBy
+    relations: `bookingModifications customer notifications offering organization policyVersion slot
+      userByCreatedBy
       userByOverrideBy`,
+  },
+  booking_modifications: {
+    type: 'BookingModification',
+    // The customer has changed the places of a slot.
+    rows: [CUSTOMER_OR_MANAGER],
+    readers: USERS,
+    columns: `id organizationId bookingId modifiedAt modifiedBy fromSlotId toSlotId fromStartsAt
+      toStartsAt fromEndsAt toEndsAt fromPartySize toPartySize fromPrice toPrice`,
+    relations: 'booking fromSlot organization toSlot userByModifiedBy',
   },
   waitlist_entries: {
     type: 'WaitlistEntry',
