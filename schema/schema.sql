@@ -44,6 +44,9 @@ comment on type app_private.session is 'ok; again: use the successor instead; ov
 create type app_private.sign_in_check as (retry_after integer, user_id uuid, password_hash text);
 comment on type app_private.sign_in_check is 'What to compare a password with; with `retry_after` (seconds) nothing is compared.';
 
+create type app_private.wishes as (purpose text, special_requests text, dietary_needs text, access_needs text);
+comment on type app_private.wishes is 'What a customer says of a booking, in words.';
+
 create type app_public.allocation_mode as enum ('exclusive', 'capacity');
 comment on type app_public.allocation_mode is 'How room is taken: `exclusive` occupies the resources for any range of time, `capacity` takes places in dated slots.';
 
@@ -73,6 +76,9 @@ comment on type app_public.free_range is 'A stretch of time in which an offering
 
 create type app_public.health as (name text, value bigint, oldest timestamp with time zone, healthy boolean);
 comment on type app_public.health is 'One figure of the system''s health.';
+
+create type app_public.manifest_line as (booking_id uuid, reference text, status app_public.booking_status, customer_name text, phone text, email text, adults integer, children integer, infants integer, places integer, attendance_confirmed boolean, special_requests text, dietary_needs text, access_needs text);
+comment on type app_public.manifest_line is 'A party of a slot, as whoever leads it needs to know it.';
 
 create type app_public.member as (membership_id uuid, user_id uuid, name text, email text, role app_public.member_role, all_offerings boolean, offering_ids uuid[]);
 comment on type app_public.member is 'Somebody with a role in an organisation.';
@@ -506,6 +512,7 @@ comment on column app_public.booking_modifications.to_slot_id is 'The slot after
 comment on column app_public.booking_modifications.to_starts_at is 'The start after.';
 
 create table app_public.bookings (
+  access_needs text,
   adult_price numeric(18,2),
   adults integer,
   attendance_confirmed_at timestamp with time zone,
@@ -519,6 +526,7 @@ create table app_public.bookings (
   created_by uuid,
   currency text not null,
   customer_id uuid not null,
+  dietary_needs text,
   discount numeric(18,2),
   ended_at timestamp with time zone,
   ended_reason text,
@@ -548,6 +556,7 @@ create table app_public.bookings (
   sequence integer not null default 0,
   slot_id uuid,
   spared_at timestamp with time zone,
+  special_requests text,
   starts_at timestamp with time zone not null,
   status app_public.booking_status not null,
   subtotal numeric(18,2),
@@ -569,6 +578,7 @@ create table app_public.bookings (
   constraint ended_means_not_live CHECK ((ended_at IS NULL) = (status = ANY (ARRAY['held'::app_public.booking_status, 'pending'::app_public.booking_status, 'confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))),
   constraint holds_are_unclaimed CHECK (status <> 'held'::app_public.booking_status OR unclaimed),
   constraint holds_have_a_deadline CHECK ((status = 'held'::app_public.booking_status) = (hold_expires_at IS NOT NULL)),
+  constraint needs_are_bounded CHECK (GREATEST(length(special_requests), length(dietary_needs), length(access_needs)) <= 500),
   constraint override_has_a_reason CHECK (num_nonnulls(override_at, override_reason) = ANY (ARRAY[0, 2])),
   constraint party_adds_up CHECK (
 CASE
@@ -604,8 +614,8 @@ CREATE INDEX bookings_policy_version_id_idx ON app_public.bookings USING btree (
 CREATE INDEX bookings_slot_id_idx ON app_public.bookings USING btree (slot_id);
 CREATE INDEX bookings_spared_idx ON app_public.bookings USING btree (organization_id, spared_at) WHERE (spared_at IS NOT NULL);
 CREATE INDEX bookings_would_auto_cancel_idx ON app_public.bookings USING btree (organization_id, would_auto_cancel_at) WHERE (would_auto_cancel_at IS NOT NULL);
-CREATE TRIGGER bookings_audit AFTER INSERT OR DELETE ON app_public.bookings FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'purpose');
-CREATE TRIGGER bookings_audit_update AFTER UPDATE ON app_public.bookings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'purpose');
+CREATE TRIGGER bookings_audit AFTER INSERT OR DELETE ON app_public.bookings FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs');
+CREATE TRIGGER bookings_audit_update AFTER UPDATE ON app_public.bookings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs');
 CREATE TRIGGER bookings_check_transition BEFORE UPDATE OF status ON app_public.bookings FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION app_private.bookings_check_transition();
 CREATE TRIGGER bookings_set_deadline AFTER INSERT OR UPDATE ON app_public.bookings FOR EACH ROW EXECUTE FUNCTION app_private.bookings_set_deadline();
 create policy admin_all on app_public.bookings as permissive for select to reslot_admin using (true);
@@ -615,6 +625,7 @@ create policy read_own on app_public.bookings as permissive for select to reslot
 grant select on app_public.bookings to reslot_admin;
 grant select on app_public.bookings to reslot_user;
 comment on table app_public.bookings is 'A customer''s claim on room. A hold is one with status `held`: room kept for the person an offer was made to.';
+comment on column app_public.bookings.access_needs is 'What they need to take part.';
 comment on column app_public.bookings.adult_price is 'What each adult pays.';
 comment on column app_public.bookings.adults is 'How many of the party are adults; only where places are booked.';
 comment on column app_public.bookings.attendance_confirmed_at is 'When attendance was confirmed.';
@@ -628,6 +639,7 @@ comment on column app_public.bookings.created_at is 'When it was first entered (
 comment on column app_public.bookings.created_by is 'The user who entered it.';
 comment on column app_public.bookings.currency is 'ISO 4217 code of the price.';
 comment on column app_public.bookings.customer_id is 'For whom.';
+comment on column app_public.bookings.dietary_needs is 'What they may or may not eat.';
 comment on column app_public.bookings.discount is 'What a group does not pay of it.';
 comment on column app_public.bookings.ended_at is 'When it stopped being live.';
 comment on column app_public.bookings.ended_reason is 'Why it ended, as the customer is told.';
@@ -659,6 +671,7 @@ The range its resources are occupied: start and end with the buffers.';
 comment on column app_public.bookings.sequence is 'Counts changes of time or place (the SEQUENCE of its calendar event, RFC 5545).';
 comment on column app_public.bookings.slot_id is 'The slot, if places are booked.';
 comment on column app_public.bookings.spared_at is 'When the release was omitted because the reminder had not been accepted in time.';
+comment on column app_public.bookings.special_requests is 'What the customer wishes.';
 comment on column app_public.bookings.starts_at is 'Start.';
 comment on column app_public.bookings.status is 'Where it is in its life.';
 comment on column app_public.bookings.subtotal is 'All of them together.';
@@ -2555,7 +2568,7 @@ AS $function$
 $function$;
 comment on function app_private.blackouts_over(uuid,timestamp with time zone,timestamp with time zone) is 'The blackouts that close an offering between two moments: its own, those of its resources, those of its organisation.';
 
-CREATE OR REPLACE FUNCTION app_private.book(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party, purpose text, created_by uuid, as_manager boolean, needs_confirmation boolean)
+CREATE OR REPLACE FUNCTION app_private.book(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party, wishes app_private.wishes, created_by uuid, as_manager boolean, needs_confirmation boolean)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
@@ -2598,13 +2611,13 @@ begin
     v_terms.attendance_confirmed_how := 'not_needed';
   end if;
   v_booking := app_private.insert_booking(
-    offering_id, customer.id, v_policy, v_during, v_party, purpose, created_by, v_now, v_terms, null, slot_id);
+    offering_id, customer.id, v_policy, v_during, v_party, wishes, created_by, v_now, v_terms, null, slot_id);
   perform app_private.close_overlapping_entries(v_booking);
   perform app_private.tell_of_booking(v_booking, 'booking_received');
   return v_booking;
 end
 $function$;
-comment on function app_private.book(app_public.customers,uuid,tstzrange,uuid,app_private.party,text,uuid,boolean,boolean) is 'Books free room, or places of a slot, for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
+comment on function app_private.book(app_public.customers,uuid,tstzrange,uuid,app_private.party,app_private.wishes,uuid,boolean,boolean) is 'Books free room, or places of a slot, for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_private.booking_as_json(booking app_public.bookings)
  RETURNS jsonb
@@ -2808,6 +2821,13 @@ begin
 end
 $function$;
 comment on function app_private.change_places(app_public.bookings,uuid,app_private.party) is 'Moves a locked booking of places, changes its party, or both; nothing, if it is so already. Errors: RSARG, RSNTF, RSTIM, RSBLK, RSLIM, RSFUL.';
+
+CREATE OR REPLACE FUNCTION app_private.changed_text(before text, after text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN (after IS NULL) THEN before ELSE app_private.checked_text(after, 500) END;
+comment on function app_private.changed_text(text,text) is 'A text after a change: as it was, if nothing is said; none, if an empty one is said. Errors: RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.check_allocation(offering app_public.offerings, by_place boolean)
  RETURNS void
@@ -3134,6 +3154,16 @@ end
 $function$;
 comment on function app_private.checked_text(text,integer) is 'A text as it is stored: trimmed, null if blank. Errors: RSARG too long.';
 
+CREATE OR REPLACE FUNCTION app_private.checked_wishes(purpose text, special_requests text, dietary_needs text, access_needs text)
+ RETURNS app_private.wishes
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select row(app_private.checked_text(purpose, 500), app_private.checked_text(special_requests, 500),
+    app_private.checked_text(dietary_needs, 500), app_private.checked_text(access_needs, 500))::app_private.wishes
+$function$;
+comment on function app_private.checked_wishes(text,text,text,text) is 'What a customer says, as it is stored. Errors: RSARG too long.';
+
 CREATE OR REPLACE FUNCTION app_private.claim(entry_id uuid)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
@@ -3425,6 +3455,13 @@ begin
 end
 $function$;
 comment on function app_private.confirm_attendance(uuid,app_public.confirmation_source,jsonb) is 'Records the customer''s yes; again: the same. Errors: RSNTF, RSSTA released or not live, RSTIM begun.';
+
+CREATE OR REPLACE FUNCTION app_private.csv_cell(value text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (('"'::text || replace(CASE WHEN (value ~ '^\s*[-=+@]'::text) THEN (''''::text || value) ELSE COALESCE(value, ''::text) END, '"'::text, '""'::text)) || '"'::text);
+comment on function app_private.csv_cell(text) is 'A cell of a CSV file (RFC 4180), never a formula.';
 
 CREATE OR REPLACE FUNCTION app_private.current_user_id()
  RETURNS uuid
@@ -4408,7 +4445,7 @@ CREATE OR REPLACE FUNCTION app_private.in_seconds(duration interval)
 RETURN make_interval(secs => (EXTRACT(epoch FROM duration))::double precision);
 comment on function app_private.in_seconds(interval) is 'The same duration without days or months (a day is 24 hours).';
 
-CREATE OR REPLACE FUNCTION app_private.insert_booking(offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party app_private.party, purpose text, created_by uuid, at timestamp with time zone, terms app_private.booking_terms, hold_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, slot_id uuid DEFAULT NULL::uuid)
+CREATE OR REPLACE FUNCTION app_private.insert_booking(offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party app_private.party, wishes app_private.wishes, created_by uuid, at timestamp with time zone, terms app_private.booking_terms, hold_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, slot_id uuid DEFAULT NULL::uuid)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
@@ -4418,13 +4455,14 @@ begin
   insert into app_public.bookings (
     organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
     party_size, adults, children, infants, places, person_price, adult_price, child_price, infant_price, subtotal,
-    discount, tax, tax_included, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
+    discount, tax, tax_included, purpose, special_requests, dietary_needs, access_needs, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
     confirm_by, attendance_confirmed_at, attendance_confirmed_how)
   select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
     case when insert_booking.slot_id is null then app_private.with_buffers(during, policy) else during end,
     party.size, party.adults, party.children, party.infants, party.places, q.person_price, q.adult_price,
-    q.child_price, q.infant_price, q.subtotal, q.discount, q.tax, q.tax_included, insert_booking.purpose,
+    q.child_price, q.infant_price, q.subtotal, q.discount, q.tax, q.tax_included, wishes.purpose,
+    wishes.special_requests, wishes.dietary_needs, wishes.access_needs,
     case when insert_booking.slot_id is null then f.price else q.price end, g.currency,
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
     terms.attendance_confirmed_at, terms.attendance_confirmed_how
@@ -4436,7 +4474,7 @@ begin
   return v_booking;
 end
 $function$;
-comment on function app_private.insert_booking(uuid,uuid,app_public.policy_versions,tstzrange,app_private.party,text,uuid,timestamp with time zone,app_private.booking_terms,timestamp with time zone,uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
+comment on function app_private.insert_booking(uuid,uuid,app_public.policy_versions,tstzrange,app_private.party,app_private.wishes,uuid,timestamp with time zone,app_private.booking_terms,timestamp with time zone,uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
 
 CREATE OR REPLACE FUNCTION app_private.insert_refresh_token(user_id uuid, family_id uuid, token_hash bytea)
  RETURNS app_private.session
@@ -7503,8 +7541,9 @@ CREATE OR REPLACE FUNCTION app_private.scrub_customers(customer_ids uuid[])
  LANGUAGE plpgsql
 AS $function$
 begin
-  update app_public.bookings b set purpose = null, ended_reason = null
-  where b.customer_id = any (customer_ids) and num_nonnulls(b.purpose, b.ended_reason) > 0;
+  update app_public.bookings b set purpose = null, special_requests = null, dietary_needs = null, access_needs = null, ended_reason = null
+  where b.customer_id = any (customer_ids)
+    and num_nonnulls(b.purpose, b.special_requests, b.dietary_needs, b.access_needs, b.ended_reason) > 0;
   update app_public.waitlist_entries e set note = null
   where e.customer_id = any (customer_ids) and e.note is not null;
   delete from app_private.link_tokens t where t.customer_id = any (customer_ids);
@@ -8768,7 +8807,7 @@ grant execute on function app_public.create_blackout(uuid,timestamp with time zo
 grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) to reslot_user;
 comment on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
 
-CREATE OR REPLACE FUNCTION app_public.create_booking(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
+CREATE OR REPLACE FUNCTION app_public.create_booking(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -8784,11 +8823,12 @@ begin
   v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, purpose,
-      slot_id, adults, children, infants));
+      slot_id, adults, children, infants,
+      special_requests, dietary_needs, access_needs));
   if v_id is null then
     v_booking := app_private.book(
       app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id,
-      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), v_user.id, false, true);
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs), v_user.id, false, true);
     perform app_private.end_idempotent('create_booking', idempotency_key, v_booking.id);
     return v_booking;
   end if;
@@ -8796,11 +8836,11 @@ begin
   return v_booking;
 end
 $function$;
-grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer) to reslot_admin;
-grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer) to reslot_user;
-comment on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
+grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text) to reslot_admin;
+grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text) to reslot_user;
+comment on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
 
-CREATE OR REPLACE FUNCTION app_public.create_booking_for(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
+CREATE OR REPLACE FUNCTION app_public.create_booking_for(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -8821,11 +8861,12 @@ begin
   v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking_for', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), name, email,
-      phone, locale, party_size, purpose, needs_confirmation, slot_id, adults, children, infants));
+      phone, locale, party_size, purpose, needs_confirmation, slot_id, adults, children, infants,
+      special_requests, dietary_needs, access_needs));
   if v_id is null then
     v_booking := app_private.book(
       app_private.guest(v_offering.organization_id, name, email, phone, locale), offering_id, v_during, slot_id,
-      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), app_private.current_user_id(),
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs), app_private.current_user_id(),
       true, coalesce(needs_confirmation, true));
     perform app_private.end_idempotent('create_booking_for', idempotency_key, v_booking.id);
     return v_booking;
@@ -8834,9 +8875,9 @@ begin
   return v_booking;
 end
 $function$;
-grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer) to reslot_admin;
-grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer) to reslot_user;
-comment on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
+grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text) to reslot_admin;
+grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text) to reslot_user;
+comment on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.deactivate_account(cancel_bookings boolean DEFAULT true)
  RETURNS app_public.users
@@ -9258,7 +9299,32 @@ grant execute on function app_public.members(uuid) to reslot_admin;
 grant execute on function app_public.members(uuid) to reslot_user;
 comment on function app_public.members(uuid) is 'Who has a role in an organisation; for its owners and managers. Errors: RSNTF.';
 
-CREATE OR REPLACE FUNCTION app_public.modify_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, purpose text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, party_size integer DEFAULT NULL::integer, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
+CREATE OR REPLACE FUNCTION app_public.message_slot(slot_id uuid, message text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+  v_message text := app_private.checked_text(message, 2000);
+  v_count integer;
+begin
+  if v_message is null then
+    perform app_private.fail('RSARG', 'Please write something.');
+  end if;
+  select count(app_private.notify_customer(b.customer_id, 'message_slot', b.id, null, jsonb_build_object('reason', v_message)))
+  into v_count
+  from app_public.bookings b
+  where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress');
+  return v_count;
+end
+$function$;
+grant execute on function app_public.message_slot(uuid,text) to reslot_admin;
+grant execute on function app_public.message_slot(uuid,text) to reslot_user;
+comment on function app_public.message_slot(uuid,text) is 'For managers: writes to everybody who has booked a slot, and says to how many bookings. Errors: RSNTF, RSARG empty or too long (2000).';
+
+CREATE OR REPLACE FUNCTION app_public.modify_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, purpose text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, party_size integer DEFAULT NULL::integer, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -9275,8 +9341,12 @@ begin
     end if;
     v_during := app_private.requested_range(v_booking.offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
-  if purpose is not null then
-    update app_public.bookings b set purpose = app_private.checked_text(modify_booking.purpose, 500)
+  if num_nonnulls(purpose, special_requests, dietary_needs, access_needs) > 0 then
+    update app_public.bookings b
+    set purpose = app_private.changed_text(b.purpose, modify_booking.purpose),
+        special_requests = app_private.changed_text(b.special_requests, modify_booking.special_requests),
+        dietary_needs = app_private.changed_text(b.dietary_needs, modify_booking.dietary_needs),
+        access_needs = app_private.changed_text(b.access_needs, modify_booking.access_needs)
     where b.id = booking_id
     returning * into v_booking;
   end if;
@@ -9303,9 +9373,9 @@ begin
   return v_booking;
 end
 $function$;
-grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer) to reslot_admin;
-grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer) to reslot_user;
-comment on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose, or all of it at once. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty purpose removes it. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
+grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text) to reslot_admin;
+grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text) to reslot_user;
+comment on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose and needs, or all of it at once. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty text removes the old one. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.my_bookings(upcoming boolean DEFAULT NULL::boolean)
  RETURNS SETOF app_public.bookings
@@ -9744,6 +9814,53 @@ $function$;
 grant execute on function app_public.set_waitlist_priority(uuid,integer,text) to reslot_admin;
 grant execute on function app_public.set_waitlist_priority(uuid,integer,text) to reslot_user;
 comment on function app_public.set_waitlist_priority(uuid,integer,text) is 'For managers: sets who goes first; lower goes earlier, 100 is usual. Also puts an entry that was set aside back into the queue. Logged. Errors: RSNTF, RSSTA ended, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.slot_manifest(slot_id uuid)
+ RETURNS SETOF app_public.manifest_line
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 20
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  if not coalesce((select app_private.is_manager_of(s.offering_id) from app_public.slots s where s.id = slot_manifest.slot_id), false) then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  return query
+    select b.id, b.reference, b.status, c.name, c.phone, c.email, b.adults, b.children, b.infants, b.places,
+      b.attendance_confirmed_at is not null, b.special_requests, b.dietary_needs, b.access_needs
+    from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+    where b.slot_id = slot_manifest.slot_id
+      and b.status in ('pending', 'confirmed', 'in_progress', 'delivered', 'completed', 'no_show')
+    order by c.name nulls last, b.reference;
+end
+$function$;
+grant execute on function app_public.slot_manifest(uuid) to reslot_admin;
+grant execute on function app_public.slot_manifest(uuid) to reslot_user;
+comment on function app_public.slot_manifest(uuid) is 'For managers: the parties of a slot with their contacts and needs, by name; cancelled ones and holds are left out. Errors: RSNTF.';
+
+CREATE OR REPLACE FUNCTION app_public.slot_manifest_csv(slot_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select string_agg(r.line, E'\r\n' order by r.n) || E'\r\n'
+  from (
+    select 0 as n,
+      'reference,status,name,phone,email,adults,children,infants,places,confirmed,special,dietary,access' as line
+    union all
+    select m.n, concat_ws(',', app_private.csv_cell(m.reference), m.status, app_private.csv_cell(m.customer_name),
+      app_private.csv_cell(m.phone), app_private.csv_cell(m.email), m.adults, m.children, m.infants, m.places,
+      case when m.attendance_confirmed then 'yes' else 'no' end, app_private.csv_cell(m.special_requests),
+      app_private.csv_cell(m.dietary_needs), app_private.csv_cell(m.access_needs))
+    from app_public.slot_manifest(slot_manifest_csv.slot_id) with ordinality m (
+      booking_id, reference, status, customer_name, phone, email, adults, children, infants, places,
+      attendance_confirmed, special_requests, dietary_needs, access_needs, n)
+  ) r
+$function$;
+grant execute on function app_public.slot_manifest_csv(uuid) to reslot_admin;
+grant execute on function app_public.slot_manifest_csv(uuid) to reslot_user;
+comment on function app_public.slot_manifest_csv(uuid) is 'For managers: the same as `slotManifest`, as the text of a CSV file (RFC 4180). Errors: RSNTF.';
 
 CREATE OR REPLACE FUNCTION app_public.spared_bookings(organization_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.bookings

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:98ab253c59267d8e747b775ce32210b442a4acfb
+--! Hash: sha1:667ec67317b8e11e2ff1ea1bb5adeff3ca2c3038
 --! Message: initial
 
 --! Included all.sql
@@ -90,6 +90,32 @@ comment on type app_private.booking_terms is 'What a policy makes of a booking m
 create type app_private.party as (size integer, adults integer, children integer, infants integer, places integer);
 comment on type app_private.party is 'How many people, who they are (null where a range of time is booked), and how many places they take.';
 --! EndIncluded types/party.sql
+--! Included types/wishes.sql
+create type app_private.wishes as (purpose text, special_requests text, dietary_needs text, access_needs text);
+comment on type app_private.wishes is 'What a customer says of a booking, in words.';
+--! EndIncluded types/wishes.sql
+--! Included types/manifest_line.sql
+create type app_public.manifest_line as (
+  booking_id uuid, reference text, status app_public.booking_status, customer_name text, phone text, email text,
+  adults integer, children integer, infants integer, places integer, attendance_confirmed boolean, special_requests text,
+  dietary_needs text, access_needs text
+);
+comment on type app_public.manifest_line is 'A party of a slot, as whoever leads it needs to know it.';
+comment on column app_public.manifest_line.booking_id is 'The booking.';
+comment on column app_public.manifest_line.reference is 'What a person can read out.';
+comment on column app_public.manifest_line.status is 'Where the booking is in its life.';
+comment on column app_public.manifest_line.customer_name is 'Who booked.';
+comment on column app_public.manifest_line.phone is 'How to reach them.';
+comment on column app_public.manifest_line.email is 'Likewise.';
+comment on column app_public.manifest_line.adults is 'How many adults.';
+comment on column app_public.manifest_line.children is 'How many children.';
+comment on column app_public.manifest_line.infants is 'How many infants.';
+comment on column app_public.manifest_line.places is 'How many places they take.';
+comment on column app_public.manifest_line.attendance_confirmed is 'Whether they said that they will come.';
+comment on column app_public.manifest_line.special_requests is 'What they wish.';
+comment on column app_public.manifest_line.dietary_needs is 'What they may or may not eat.';
+comment on column app_public.manifest_line.access_needs is 'What they need to take part.';
+--! EndIncluded types/manifest_line.sql
 --! Included types/planned_slot.sql
 create type app_public.planned_slot as (local_starts_at timestamp, outcome text, slot_id uuid);
 comment on type app_public.planned_slot is 'What became of one date of a schedule.';
@@ -984,6 +1010,9 @@ create table app_public.bookings (
   infants integer,
   places integer not null default 1,
   purpose text,
+  special_requests text,
+  dietary_needs text,
+  access_needs text,
   person_price numeric(12, 2),
   adult_price numeric(18, 2),
   child_price numeric(18, 2),
@@ -1046,6 +1075,9 @@ create table app_public.bookings (
   ),
   constraint refund_is_of_the_price check (refund between 0 and price),
   constraint purpose_is_bounded check (length(purpose) <= 500),
+  constraint needs_are_bounded check (
+    greatest(length(special_requests), length(dietary_needs), length(access_needs)) <= 500
+  ),
   constraint holds_have_a_deadline check ((status = 'held') = (hold_expires_at is not null)),
   constraint holds_are_unclaimed check (status <> 'held' or unclaimed),
   constraint requests_have_a_deadline check (status <> 'pending' or request_expires_at is not null),
@@ -1090,6 +1122,9 @@ comment on column app_public.bookings.children is 'How many are children.';
 comment on column app_public.bookings.infants is 'How many are infants.';
 comment on column app_public.bookings.places is 'How many places of the slot it takes; infants count unless the policy says not.';
 comment on column app_public.bookings.purpose is 'What for, in the customer''s words.';
+comment on column app_public.bookings.special_requests is 'What the customer wishes.';
+comment on column app_public.bookings.dietary_needs is 'What they may or may not eat.';
+comment on column app_public.bookings.access_needs is 'What they need to take part.';
 comment on column app_public.bookings.person_price is 'Price of a person that it was worked out from; this and the next seven only where places are booked.';
 comment on column app_public.bookings.adult_price is 'What each adult pays.';
 comment on column app_public.bookings.child_price is 'What each child pays.';
@@ -1420,6 +1455,7 @@ insert into app_private.notification_kinds (kind, costs_a_booking, is_optional, 
   ('waitlist_joined', false, true, false, 'entry_waiting', '{leave,unsubscribe}'),
   ('links_again', false, false, false, 'always', '{}'),
   ('blackout_conflict', true, false, false, 'booking_live', '{}'),
+  ('message_slot', true, false, false, 'booking_live', '{cancel}'),
   ('slot_under_minimum', true, false, false, 'always', '{}'),
   ('message_blackout', true, false, false, 'always', '{}'),
   ('account_verify', true, false, true, 'always', '{verify}'),
@@ -3553,7 +3589,7 @@ comment on function app_private.terms_of(app_public.policy_versions, timestamptz
 
 create function app_private.insert_booking(
   offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party app_private.party,
-  purpose text, created_by uuid, at timestamptz, terms app_private.booking_terms, hold_expires_at timestamptz default null,
+  wishes app_private.wishes, created_by uuid, at timestamptz, terms app_private.booking_terms, hold_expires_at timestamptz default null,
   slot_id uuid default null
 ) returns app_public.bookings
 language plpgsql volatile
@@ -3564,13 +3600,14 @@ begin
   insert into app_public.bookings (
     organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
     party_size, adults, children, infants, places, person_price, adult_price, child_price, infant_price, subtotal,
-    discount, tax, tax_included, purpose, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
+    discount, tax, tax_included, purpose, special_requests, dietary_needs, access_needs, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
     confirm_by, attendance_confirmed_at, attendance_confirmed_how)
   select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
     case when insert_booking.slot_id is null then app_private.with_buffers(during, policy) else during end,
     party.size, party.adults, party.children, party.infants, party.places, q.person_price, q.adult_price,
-    q.child_price, q.infant_price, q.subtotal, q.discount, q.tax, q.tax_included, insert_booking.purpose,
+    q.child_price, q.infant_price, q.subtotal, q.discount, q.tax, q.tax_included, wishes.purpose,
+    wishes.special_requests, wishes.dietary_needs, wishes.access_needs,
     case when insert_booking.slot_id is null then f.price else q.price end, g.currency,
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
     terms.attendance_confirmed_at, terms.attendance_confirmed_how
@@ -3582,7 +3619,7 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, text, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
+comment on function app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, app_private.wishes, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
 
 create function app_private.end_booking(
   booking_id uuid, status app_public.booking_status, reason text, passing_over uuid default null,
@@ -3824,7 +3861,7 @@ revoke execute on function
   app_private.find_offering(uuid), app_private.policy_of(app_public.offerings), app_private.default_policy(uuid),
   app_private.new_reference(uuid, timestamptz),
   app_private.terms_of(app_public.policy_versions, timestamptz, timestamptz, boolean),
-  app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, text, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid),
+  app_private.insert_booking(uuid, uuid, app_public.policy_versions, tstzrange, app_private.party, app_private.wishes, uuid, timestamptz, app_private.booking_terms, timestamptz, uuid),
   app_private.end_booking(uuid, app_public.booking_status, text, uuid, numeric), app_private.lock_booking(uuid),
   app_private.require_booking(uuid, boolean, boolean),
   app_private.lock_customer(uuid), app_private.customer_of_user(uuid, uuid),
@@ -3840,7 +3877,8 @@ from public;
 --! Included functions/create_booking.sql
 -- Lock order: idempotency key, customer, resources. The checks come after the locks, each in a statement of its own.
 create function app_private.book(
-  customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party, purpose text,
+  customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party,
+  wishes app_private.wishes,
   created_by uuid, as_manager boolean, needs_confirmation boolean
 ) returns app_public.bookings
 language plpgsql volatile
@@ -3884,14 +3922,14 @@ begin
     v_terms.attendance_confirmed_how := 'not_needed';
   end if;
   v_booking := app_private.insert_booking(
-    offering_id, customer.id, v_policy, v_during, v_party, purpose, created_by, v_now, v_terms, null, slot_id);
+    offering_id, customer.id, v_policy, v_during, v_party, wishes, created_by, v_now, v_terms, null, slot_id);
   perform app_private.close_overlapping_entries(v_booking);
   perform app_private.tell_of_booking(v_booking, 'booking_received');
   return v_booking;
 end
 $$;
-comment on function app_private.book(app_public.customers, uuid, tstzrange, uuid, app_private.party, text, uuid, boolean, boolean) is 'Books free room, or places of a slot, for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
-revoke execute on function app_private.book(app_public.customers, uuid, tstzrange, uuid, app_private.party, text, uuid, boolean, boolean) from public;
+comment on function app_private.book(app_public.customers, uuid, tstzrange, uuid, app_private.party, app_private.wishes, uuid, boolean, boolean) is 'Books free room, or places of a slot, for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
+revoke execute on function app_private.book(app_public.customers, uuid, tstzrange, uuid, app_private.party, app_private.wishes, uuid, boolean, boolean) from public;
 
 create function app_private.check_allocation(offering app_public.offerings, by_place boolean) returns void
 language plpgsql stable
@@ -3919,6 +3957,16 @@ end
 $$;
 comment on function app_private.checked_text(text, integer) is 'A text as it is stored: trimmed, null if blank. Errors: RSARG too long.';
 revoke execute on function app_private.checked_text(text, integer) from public;
+
+create function app_private.checked_wishes(purpose text, special_requests text, dietary_needs text, access_needs text)
+returns app_private.wishes
+language sql immutable
+as $$
+  select row(app_private.checked_text(purpose, 500), app_private.checked_text(special_requests, 500),
+    app_private.checked_text(dietary_needs, 500), app_private.checked_text(access_needs, 500))::app_private.wishes
+$$;
+comment on function app_private.checked_wishes(text, text, text, text) is 'What a customer says, as it is stored. Errors: RSARG too long.';
+revoke execute on function app_private.checked_wishes(text, text, text, text) from public;
 
 create function app_private.checked_party(
   party_size integer, adults integer default null, children integer default null, infants integer default null
@@ -3976,7 +4024,8 @@ create function app_public.create_booking(
   offering_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
   local_starts_at timestamp default null, local_ends_at timestamp default null,
   party_size integer default 1, purpose text default null, idempotency_key text default null,
-  slot_id uuid default null, adults integer default null, children integer default null, infants integer default null
+  slot_id uuid default null, adults integer default null, children integer default null, infants integer default null,
+  special_requests text default null, dietary_needs text default null, access_needs text default null
 ) returns app_public.bookings
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -3991,11 +4040,12 @@ begin
   v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, purpose,
-      slot_id, adults, children, infants));
+      slot_id, adults, children, infants,
+      special_requests, dietary_needs, access_needs));
   if v_id is null then
     v_booking := app_private.book(
       app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id,
-      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), v_user.id, false, true);
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs), v_user.id, false, true);
     perform app_private.end_idempotent('create_booking', idempotency_key, v_booking.id);
     return v_booking;
   end if;
@@ -4003,7 +4053,7 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
+comment on function app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer, text, text, text) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
 
 create function app_public.create_booking_for(
   offering_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
@@ -4011,7 +4061,8 @@ create function app_public.create_booking_for(
   name text default null, email text default null, phone text default null, locale text default null,
   party_size integer default 1, purpose text default null, needs_confirmation boolean default true,
   idempotency_key text default null,
-  slot_id uuid default null, adults integer default null, children integer default null, infants integer default null
+  slot_id uuid default null, adults integer default null, children integer default null, infants integer default null,
+  special_requests text default null, dietary_needs text default null, access_needs text default null
 ) returns app_public.bookings
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -4031,11 +4082,12 @@ begin
   v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   v_id := app_private.begin_idempotent('create_booking_for', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), name, email,
-      phone, locale, party_size, purpose, needs_confirmation, slot_id, adults, children, infants));
+      phone, locale, party_size, purpose, needs_confirmation, slot_id, adults, children, infants,
+      special_requests, dietary_needs, access_needs));
   if v_id is null then
     v_booking := app_private.book(
       app_private.guest(v_offering.organization_id, name, email, phone, locale), offering_id, v_during, slot_id,
-      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(purpose, 500), app_private.current_user_id(),
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs), app_private.current_user_id(),
       true, coalesce(needs_confirmation, true));
     perform app_private.end_idempotent('create_booking_for', idempotency_key, v_booking.id);
     return v_booking;
@@ -4044,7 +4096,7 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
+comment on function app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer, text, text, text) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
 
 create function app_private.guest(organization_id uuid, name text, email text, phone text, locale text)
 returns app_public.customers
@@ -4087,12 +4139,12 @@ $$;
 comment on function app_private.guest(uuid, text, text, text, text) is 'The customer with an address, or a new one without account, locked. Errors: RSARG.';
 
 revoke execute on function
-  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer),
-  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer),
+  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer, text, text, text),
+  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer, text, text, text),
   app_private.guest(uuid, text, text, text, text) from public;
 grant execute on function
-  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer),
-  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer)
+  app_public.create_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, integer, text, text, uuid, integer, integer, integer, text, text, text),
+  app_public.create_booking_for(uuid, timestamptz, timestamptz, timestamp, timestamp, text, text, text, text, integer, text, boolean, text, uuid, integer, integer, integer, text, text, text)
 to reslot_user, reslot_admin;
 --! EndIncluded functions/create_booking.sql
 --! Included functions/modify_booking.sql
@@ -4241,6 +4293,12 @@ $$;
 comment on function app_private.lock_booking_to_modify(uuid) is 'Locks customer, room and booking, and refuses what may not be changed. Errors: RSNTF, RSSTA, RSTIM.';
 revoke execute on function app_private.lock_booking_to_modify(uuid) from public;
 
+create function app_private.changed_text(before text, after text) returns text
+language sql immutable
+return case when after is null then before else app_private.checked_text(after, 500) end;
+comment on function app_private.changed_text(text, text) is 'A text after a change: as it was, if nothing is said; none, if an empty one is said. Errors: RSARG.';
+revoke execute on function app_private.changed_text(text, text) from public;
+
 create function app_private.change_places(booking app_public.bookings, slot_id uuid, party app_private.party)
 returns app_public.bookings
 language plpgsql volatile
@@ -4287,7 +4345,8 @@ create function app_public.modify_booking(
   booking_id uuid, starts_at timestamptz default null, ends_at timestamptz default null,
   local_starts_at timestamp default null, local_ends_at timestamp default null, purpose text default null,
   slot_id uuid default null, party_size integer default null, adults integer default null, children integer default null,
-  infants integer default null
+  infants integer default null, special_requests text default null, dietary_needs text default null,
+  access_needs text default null
 ) returns app_public.bookings
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
@@ -4303,8 +4362,12 @@ begin
     end if;
     v_during := app_private.requested_range(v_booking.offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
-  if purpose is not null then
-    update app_public.bookings b set purpose = app_private.checked_text(modify_booking.purpose, 500)
+  if num_nonnulls(purpose, special_requests, dietary_needs, access_needs) > 0 then
+    update app_public.bookings b
+    set purpose = app_private.changed_text(b.purpose, modify_booking.purpose),
+        special_requests = app_private.changed_text(b.special_requests, modify_booking.special_requests),
+        dietary_needs = app_private.changed_text(b.dietary_needs, modify_booking.dietary_needs),
+        access_needs = app_private.changed_text(b.access_needs, modify_booking.access_needs)
     where b.id = booking_id
     returning * into v_booking;
   end if;
@@ -4331,9 +4394,9 @@ begin
   return v_booking;
 end
 $$;
-comment on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose, or all of it at once. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty purpose removes it. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
-revoke execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer) from public;
-grant execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer) to reslot_user, reslot_admin;
+comment on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer, text, text, text) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose and needs, or all of it at once. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty text removes the old one. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
+revoke execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer, text, text, text) from public;
+grant execute on function app_public.modify_booking(uuid, timestamptz, timestamptz, timestamp, timestamp, text, uuid, integer, integer, integer, integer, text, text, text) to reslot_user, reslot_admin;
 --! EndIncluded functions/modify_booking.sql
 --! Included functions/cancel_booking.sql
 create function app_private.end_booking_by_customer(booking_id uuid, reason text default null) returns app_public.bookings
@@ -6266,6 +6329,82 @@ grant execute on function
   app_public.check_availability(uuid, date, integer, time, integer, integer, integer),
   app_public.availability_by_day(uuid, date, integer) to reslot_anonymous, reslot_user, reslot_admin;
 --! EndIncluded functions/check_availability.sql
+--! Included functions/manifest.sql
+-- Who comes, for whoever leads a slot: as rows, and as a table for spreadsheets.
+
+create function app_public.slot_manifest(slot_id uuid) returns setof app_public.manifest_line
+language plpgsql stable security definer rows 20
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+begin
+  if not coalesce((select app_private.is_manager_of(s.offering_id) from app_public.slots s where s.id = slot_manifest.slot_id), false) then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
+  end if;
+  return query
+    select b.id, b.reference, b.status, c.name, c.phone, c.email, b.adults, b.children, b.infants, b.places,
+      b.attendance_confirmed_at is not null, b.special_requests, b.dietary_needs, b.access_needs
+    from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+    where b.slot_id = slot_manifest.slot_id
+      and b.status in ('pending', 'confirmed', 'in_progress', 'delivered', 'completed', 'no_show')
+    order by c.name nulls last, b.reference;
+end
+$$;
+comment on function app_public.slot_manifest(uuid) is 'For managers: the parties of a slot with their contacts and needs, by name; cancelled ones and holds are left out. Errors: RSNTF.';
+
+-- A text that begins like a formula would be run by the spreadsheet that opens the file.
+create function app_private.csv_cell(value text) returns text
+language sql immutable
+return '"' || replace(case when value ~ '^\s*[-=+@]' then '''' || value else coalesce(value, '') end, '"', '""') || '"';
+comment on function app_private.csv_cell(text) is 'A cell of a CSV file (RFC 4180), never a formula.';
+
+create function app_public.slot_manifest_csv(slot_id uuid) returns text
+language sql stable security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+  select string_agg(r.line, E'\r\n' order by r.n) || E'\r\n'
+  from (
+    select 0 as n,
+      'reference,status,name,phone,email,adults,children,infants,places,confirmed,special,dietary,access' as line
+    union all
+    select m.n, concat_ws(',', app_private.csv_cell(m.reference), m.status, app_private.csv_cell(m.customer_name),
+      app_private.csv_cell(m.phone), app_private.csv_cell(m.email), m.adults, m.children, m.infants, m.places,
+      case when m.attendance_confirmed then 'yes' else 'no' end, app_private.csv_cell(m.special_requests),
+      app_private.csv_cell(m.dietary_needs), app_private.csv_cell(m.access_needs))
+    from app_public.slot_manifest(slot_manifest_csv.slot_id) with ordinality m (
+      booking_id, reference, status, customer_name, phone, email, adults, children, infants, places,
+      attendance_confirmed, special_requests, dietary_needs, access_needs, n)
+  ) r
+$$;
+comment on function app_public.slot_manifest_csv(uuid) is 'For managers: the same as `slotManifest`, as the text of a CSV file (RFC 4180). Errors: RSNTF.';
+
+create function app_public.message_slot(slot_id uuid, message text) returns integer
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
+  v_message text := app_private.checked_text(message, 2000);
+  v_count integer;
+begin
+  if v_message is null then
+    perform app_private.fail('RSARG', 'Please write something.');
+  end if;
+  select count(app_private.notify_customer(b.customer_id, 'message_slot', b.id, null, jsonb_build_object('reason', v_message)))
+  into v_count
+  from app_public.bookings b
+  where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress');
+  return v_count;
+end
+$$;
+comment on function app_public.message_slot(uuid, text) is 'For managers: writes to everybody who has booked a slot, and says to how many bookings. Errors: RSNTF, RSARG empty or too long (2000).';
+
+revoke execute on function
+  app_public.slot_manifest(uuid), app_private.csv_cell(text), app_public.slot_manifest_csv(uuid),
+  app_public.message_slot(uuid, text) from public;
+grant execute on function
+  app_public.slot_manifest(uuid), app_public.slot_manifest_csv(uuid), app_public.message_slot(uuid, text)
+to reslot_user, reslot_admin;
+--! EndIncluded functions/manifest.sql
 --! Included functions/time.sql
 -- What time does to a booking or an entry. Each function locks, reads again, and quietly returns if the world has moved
 -- on; each changes the row, and so sets the next deadline. The job only calls run_deadline.
@@ -8386,8 +8525,9 @@ create function app_private.scrub_customers(customer_ids uuid[]) returns void
 language plpgsql volatile
 as $$
 begin
-  update app_public.bookings b set purpose = null, ended_reason = null
-  where b.customer_id = any (customer_ids) and num_nonnulls(b.purpose, b.ended_reason) > 0;
+  update app_public.bookings b set purpose = null, special_requests = null, dietary_needs = null, access_needs = null, ended_reason = null
+  where b.customer_id = any (customer_ids)
+    and num_nonnulls(b.purpose, b.special_requests, b.dietary_needs, b.access_needs, b.ended_reason) > 0;
   update app_public.waitlist_entries e set note = null
   where e.customer_id = any (customer_ids) and e.note is not null;
   delete from app_private.link_tokens t where t.customer_id = any (customer_ids);
@@ -9432,9 +9572,9 @@ create trigger customers_audit_update after update on app_public.customers
   for each row when (old is distinct from new) execute function app_private.audit_change('id', 'name', 'email', 'email_normalised', 'phone');
 
 create trigger bookings_audit after insert or delete on app_public.bookings
-  for each row execute function app_private.audit_change('id', 'purpose');
+  for each row execute function app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs');
 create trigger bookings_audit_update after update on app_public.bookings
-  for each row when (old is distinct from new) execute function app_private.audit_change('id', 'purpose');
+  for each row when (old is distinct from new) execute function app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs');
 
 create trigger waitlist_entries_audit after insert or delete on app_public.waitlist_entries
   for each row execute function app_private.audit_change('id', 'note');

@@ -5,6 +5,7 @@
 
 /** Arguments and input fields, by name: one name means one thing everywhere. */
 const INPUTS: Record<string, string> = {
+  accessNeeds: 'What somebody needs to take part.',
   adults: 'How many adults; with children and infants, instead of `partySize`.',
   allOfferings:
     'Whether all offerings are managed, now and in future; if not, those in `offeringIds`.',
@@ -18,6 +19,7 @@ const INPUTS: Record<string, string> = {
   children: 'How many children.',
   customerId: 'The customer.',
   day: 'The local date.',
+  dietaryNeeds: 'What somebody may or may not eat.',
   deliveryId: 'The delivery.',
   email: 'The e-mail address.',
   emailNormalised: 'The address in lower case.',
@@ -39,6 +41,7 @@ const INPUTS: Record<string, string> = {
   localStartsAt:
     'The start in the time zone of the offering, without an offset (2026-11-20T18:00:00).',
   membershipId: 'The membership.',
+  message: 'What everybody is told.',
   minSize: 'How many places have to be booked at the policy’s cutoff; 0: none.',
   month: 'Any date of the month.',
   name: 'The name.',
@@ -63,6 +66,7 @@ const INPUTS: Record<string, string> = {
   scheduleId: 'The schedule.',
   slotId: 'The slot.',
   slug: 'The short name.',
+  specialRequests: 'What somebody wishes.',
   startsAt: 'The start, as a moment with its offset (2026-11-20T18:00:00+01:00).',
   timeZone: 'IANA time zone, such as Europe/Berlin.',
   to: 'The end of the range.',

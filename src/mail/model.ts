@@ -15,6 +15,7 @@ export const KINDS = [
   'message_blackout',
   'blackout_conflict',
   'slot_under_minimum',
+  'message_slot',
   'slot_available',
   'offer_expired',
   'last_call',

@@ -146,6 +146,11 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     reason: 'Burst pipe',
     actor: 'manager',
   },
+  message_slot: {
+    ...base,
+    reason: 'It will rain: please bring an umbrella.',
+    tokens: tokens('cancel'),
+  },
   slot_under_minimum: {
     organization,
     recipient: manager,

@@ -109,6 +109,7 @@ async function createScene(db: TestDatabase) {
     resource_id: world.leftRoom,
     schedule_id: tour.schedule,
     slot_id: tour.slots[0],
+    message: 'Bring an umbrella',
     ...{ day: '2030-06-04', month: '2030-06-04' },
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,

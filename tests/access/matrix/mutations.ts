@@ -285,6 +285,14 @@ const CONFIGURATION: Record<string, Deed> = {
   closeSlot: aboutSlot({ reason: 'Private' }),
   cancelSlot: aboutSlot({ reason: 'Rain' }),
   openSlot: aboutSlot({}, 'A private group'),
+  messageSlot: {
+    rule: MANAGER,
+    counts: true,
+    input: async (_db, { tour }) => ({
+      slotId: tour.slots[2],
+      message: unique('Bring an umbrella '),
+    }),
+  },
   createSchedule: {
     rule: MANAGER,
     input: async (_db, { organizationId, tour }) => ({

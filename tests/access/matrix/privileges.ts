@@ -20,7 +20,8 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.erase_customer app_public.erase_me app_public.expire_due app_public.export_my_data
     app_public.failed_deliveries app_public.generate_slots app_public.job_health app_public.join_waitlist
     app_public.leave_waitlist app_public.lift_blackout app_public.mark_no_show
-    app_public.mark_notifications_read app_public.members app_public.modify_booking
+    app_public.mark_notifications_read app_public.members app_public.message_slot
+    app_public.slot_manifest app_public.slot_manifest_csv app_public.modify_booking
     app_public.my_bookings app_public.my_notifications app_public.my_waitlist
     app_public.override_auto_cancel app_public.planned_slots app_public.reject_booking app_public.remove_member
     app_public.retry_delivery app_public.revise_policy app_public.set_member

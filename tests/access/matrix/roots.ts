@@ -38,6 +38,9 @@ const BY_ROWS = words(`
   waitlistEntry waitlistEntryByNodeId waitlistEntries
 `);
 
+/** The slot that somebody has booked. */
+const OPEN_SLOT = ({ tour }: Scene) => ({ slotId: tour.slots[2] });
+
 export const QUERIES: Readonly<Record<string, Root>> = {
   ...Object.fromEntries(BY_ROWS.map((name) => [name, {}])),
   membershipByOrganizationIdAndUserId: { values: ({ users }) => ({ userId: users.keeper }) },
@@ -76,6 +79,8 @@ export const QUERIES: Readonly<Record<string, Root>> = {
     values: () => ({ resourceId: null }),
   },
   members: { rule: MANAGER_ELSE_REFUSED },
+  slotManifest: { rule: MANAGER_ELSE_REFUSED, values: OPEN_SLOT },
+  slotManifestCsv: { rule: MANAGER_ELSE_REFUSED, values: OPEN_SLOT },
   plannedSlots: {
     rule: MANAGER_ELSE_REFUSED,
     values: () => ({ from: '2030-06-18', to: '2030-06-19' }),

@@ -196,6 +196,9 @@ async function createBookings(db: TestDatabase, scene: Base) {
   const { id: live } = await book(db, users.customer, left, range('10:00', '11:00'));
   await fill(db, 'bookings', live, {
     purpose: 'A birthday',
+    special_requests: 'A window',
+    dietary_needs: 'No nuts',
+    access_needs: 'A ramp',
     attendance_confirmed_at: MONDAY,
     attendance_confirmed_how: 'not_needed',
     confirm_by: at('08:00', 1),

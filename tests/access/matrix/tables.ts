@@ -213,7 +213,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: USERS,
     columns: `id organizationId offeringId customerId policyVersionId reference status startsAt
       endsAt slotId partySize adults children infants places personPrice adultPrice childPrice infantPrice subtotal discount tax
-      taxIncluded purpose price refund currency sequence createdBy createdAt madeAt endedAt
+      taxIncluded purpose specialRequests dietaryNeeds accessNeeds price refund currency sequence createdBy createdAt madeAt endedAt
       endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
       autoCancelReason overrideAt overrideBy overrideReason`,
@@ -285,6 +285,8 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   Member: 'membershipId userId name email role allOfferings offeringIds',
   SlotChoice: `slotId startsAt endsAt placesLeft price currency available reason mayWait`,
   DaySummary: 'day slots placesLeft hasAvailability',
+  ManifestLine: `bookingId reference status customerName phone email adults children infants places
+    attendanceConfirmed specialRequests dietaryNeeds accessNeeds`,
   Quote: `currency personPrice adultPrice childPrice infantPrice subtotal discount tax taxIncluded
     price`,
   PlannedSlot: 'localStartsAt outcome slotId',
