@@ -5275,13 +5275,15 @@ CREATE OR REPLACE FUNCTION app_private.lock_managed_slot(slot_id uuid)
  RETURNS app_public.slots
  LANGUAGE plpgsql
 AS $function$
-declare
-  v_slot app_public.slots := app_private.lock_slot(slot_id);
 begin
-  if not app_private.is_manager_of(v_slot.offering_id) then
+  -- Before the locks, as require_booking; what a slot is of never changes.
+  if not exists (
+    select from app_public.slots s
+    where s.id = lock_managed_slot.slot_id and app_private.is_manager_of(s.offering_id)
+  ) then
     perform app_private.fail('RSNTF', 'There is no such slot.');
   end if;
-  return v_slot;
+  return app_private.lock_slot(slot_id);
 end
 $function$;
 comment on function app_private.lock_managed_slot(uuid) is 'Locks a slot the caller manages. Errors: RSNTF.';

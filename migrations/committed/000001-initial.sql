@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:667ec67317b8e11e2ff1ea1bb5adeff3ca2c3038
+--! Hash: sha1:18c8cda4b6b5b5d605f06e636c0a7d9ed171c550
 --! Message: initial
 
 --! Included all.sql
@@ -6053,13 +6053,15 @@ revoke execute on function
 create function app_private.lock_managed_slot(slot_id uuid) returns app_public.slots
 language plpgsql volatile
 as $$
-declare
-  v_slot app_public.slots := app_private.lock_slot(slot_id);
 begin
-  if not app_private.is_manager_of(v_slot.offering_id) then
+  -- Before the locks, as require_booking; what a slot is of never changes.
+  if not exists (
+    select from app_public.slots s
+    where s.id = lock_managed_slot.slot_id and app_private.is_manager_of(s.offering_id)
+  ) then
     perform app_private.fail('RSNTF', 'There is no such slot.');
   end if;
-  return v_slot;
+  return app_private.lock_slot(slot_id);
 end
 $$;
 comment on function app_private.lock_managed_slot(uuid) is 'Locks a slot the caller manages. Errors: RSNTF.';

@@ -1,50 +1,8 @@
 /** Who gets the places of a slot: bookings, changes, managers and schedules against each other. */
 import { expect } from '@jest/globals';
-import { at, createResource, insert, unique } from '../support/factories.ts';
+import { at, insert } from '../support/factories.ts';
 import { type Action, as, fine, type Ground, refusals, type Scenario } from '../support/races.ts';
-import { cancel, idOf, statusOf, user } from './stage.ts';
-
-interface Tour {
-  offering: string;
-  schedules: string[];
-  slots: string[];
-}
-
-/** A tour with a guide of its own, with a slot of so many places at each of these times of the day. */
-async function tourOn(
-  ground: Ground,
-  day: number,
-  capacity: number,
-  starts = ['10:00'],
-): Promise<Tour> {
-  const { db, world } = ground;
-  const owned = { organization_id: world.organizationId };
-  const guide = await createResource(db, world.organizationId, unique('Guide '));
-  const offering = await insert(db, 'app_public.offerings', {
-    ...{ ...owned, policy_id: world.policyId, kind: 'tour', allocation: 'capacity' },
-    ...{ name: unique('Walk '), price: 20 },
-  });
-  await db.query('insert into app_public.offering_resources values ($1, $2, $3)', [
-    ...[offering, guide, world.organizationId],
-  ]);
-  const date = at('00:00', day).slice(0, 10);
-  const schedules: string[] = [];
-  const slots: string[] = [];
-  for (const start of starts) {
-    const schedule = await insert(db, 'app_public.schedules', {
-      ...{ ...owned, offering_id: offering, name: start, local_start: start, duration: '2 hours' },
-      ...{ recurrence: 'none', valid_from: date, capacity },
-    });
-    schedules.push(schedule);
-    slots.push(
-      await db.value<string>(
-        'select slot_id from app_private.make_slots($1, array[$2::date + $3::time])',
-        [schedule, date, start],
-      ),
-    );
-  }
-  return { offering, schedules, slots };
-}
+import { cancel, idOf, statusOf, type Tour, tourOn, user } from './stage.ts';
 
 function book(userId: string, tour: Tour, size: number, slot = tour.slots[0]): Action {
   return as(userId, 'create_booking', {

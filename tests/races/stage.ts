@@ -1,6 +1,6 @@
 /** What the scenarios of the races have in common: short names for what people and time do. */
 import { expect } from '@jest/globals';
-import { at, range } from '../support/factories.ts';
+import { at, createResource, insert, range, unique } from '../support/factories.ts';
 import { type Action, as, type Ground, job, literal, owner } from '../support/races.ts';
 
 export type Times = [startsAt: string, endsAt: string];
@@ -113,4 +113,46 @@ export async function liveBookings(
      where organization_id = $1 and ended_at is null and starts_at >= $2 and starts_at < $3`,
     [ground.world.organizationId, at('00:00', day), at('00:00', day + 1)],
   );
+}
+
+export interface Tour {
+  offering: string;
+  schedules: string[];
+  slots: string[];
+}
+
+/** A tour with a guide of its own, with a slot of so many places at each of these times of the day. */
+export async function tourOn(
+  ground: Ground,
+  day: number,
+  capacity: number,
+  starts = ['10:00'],
+): Promise<Tour> {
+  const { db, world } = ground;
+  const owned = { organization_id: world.organizationId };
+  const guide = await createResource(db, world.organizationId, unique('Guide '));
+  const offering = await insert(db, 'app_public.offerings', {
+    ...{ ...owned, policy_id: world.policyId, kind: 'tour', allocation: 'capacity' },
+    ...{ name: unique('Walk '), price: 20 },
+  });
+  await db.query('insert into app_public.offering_resources values ($1, $2, $3)', [
+    ...[offering, guide, world.organizationId],
+  ]);
+  const date = at('00:00', day).slice(0, 10);
+  const schedules: string[] = [];
+  const slots: string[] = [];
+  for (const start of starts) {
+    const schedule = await insert(db, 'app_public.schedules', {
+      ...{ ...owned, offering_id: offering, name: start, local_start: start, duration: '2 hours' },
+      ...{ recurrence: 'none', valid_from: date, capacity },
+    });
+    schedules.push(schedule);
+    slots.push(
+      await db.value<string>(
+        'select slot_id from app_private.make_slots($1, array[$2::date + $3::time])',
+        [schedule, date, start],
+      ),
+    );
+  }
+  return { offering, schedules, slots };
 }

@@ -6,11 +6,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { at, createUser } from '../support/factories.ts';
 import { type Field, openField } from '../support/field.ts';
 import { type Action, as, type Ground, literal } from '../support/races.ts';
-import { offered, user } from './stage.ts';
+import { offered, tourOn, user } from './stage.ts';
 
 let field: Field;
 let ground: Ground;
-let ids: Record<'booking' | 'entry' | 'customer' | 'delivery', string>;
+let ids: Record<'booking' | 'entry' | 'customer' | 'delivery' | 'slot' | 'schedule', string>;
 let stranger: string;
 
 beforeAll(async () => {
@@ -18,6 +18,7 @@ beforeAll(async () => {
   ground = field.grounds[0] as Ground;
   await field.db.setClock(at('08:00', 1));
   stranger = await createUser(field.db, 'Stranger');
+  const tour = await tourOn(ground, 4, 8);
   const { entries, hold } = await offered(ground, 4, ground.world.left);
   const booking = String(
     (await ground.act(as(user(ground, 1), 'claim_slot', { entry_id: entries[0] }))).id,
@@ -26,6 +27,8 @@ beforeAll(async () => {
   ids = {
     booking,
     entry: entries[1],
+    slot: tour.slots[0] ?? '',
+    schedule: tour.schedules[0] ?? '',
     ...(await field.db.one<{ customer: string; delivery: string }>(
       `select b.customer_id as customer, d.id as delivery from app_public.bookings b
        join app_public.notifications n on n.booking_id = b.id
@@ -59,6 +62,12 @@ const CALLS: [name: string, of: keyof typeof ids, who: Who, more?: Record<string
   ['decline_slot', 'entry', 'waiting'],
   ['leave_waitlist', 'entry', 'waiting'],
   ['set_waitlist_priority', 'entry', 'manager', { priority: 5 }],
+  ['close_slot', 'slot', 'manager', { reason: 'Ice' }],
+  ['open_slot', 'slot', 'manager'],
+  ['alter_slot', 'slot', 'manager', { capacity: 5 }],
+  ['message_slot', 'slot', 'manager', { message: 'Mind the ice' }],
+  ['generate_slots', 'schedule', 'manager', { '"from"': '2030-06-07', '"to"': '2030-06-07' }],
+  ['cancel_slot', 'slot', 'manager', { reason: 'Ice' }],
   ['erase_customer', 'customer', 'manager'],
   ['retry_delivery', 'delivery', 'manager'],
 ];
