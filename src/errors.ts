@@ -42,7 +42,8 @@ export const ERRORS = {
   },
   RSFUL: {
     sentence: 'This has just been taken.',
-    meaning: 'There is no room. `details` has the nearest free times and whether one may wait.',
+    meaning:
+      'There is no room. `details` has the nearest free times, or slots, and whether one may wait.',
   },
   RSAVL: {
     sentence: 'This is free: you can book it now.',
@@ -54,7 +55,8 @@ export const ERRORS = {
   },
   RSLIM: {
     sentence: 'You have reached the limit for this.',
-    meaning: 'A limit of the policy, such as bookings or waiting list entries for one day.',
+    meaning:
+      'A limit of the policy, such as bookings or waiting list entries for one day, or the size of a party.',
   },
   RSEXP: {
     sentence: 'This offer or link is over.',

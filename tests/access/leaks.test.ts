@@ -67,6 +67,7 @@ test('there are tables of which a stranger has nothing', () => {
     'membership_offerings',
     'customers',
     'bookings',
+    'booking_modifications',
     'waitlist_entries',
     'notifications',
     'deliveries',
