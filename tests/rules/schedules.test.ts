@@ -192,6 +192,8 @@ describe('A schedule', () => {
       ['rule_where_it_counts', { recurrence: 'custom' }],
       ['rule_is_one_line', { recurrence: 'custom', rrule: 'FREQ=SECONDLY' }],
       ['rule_is_one_line', { recurrence: 'custom', rrule: 'FREQ=DAILY\nX' }],
+      ['rule_is_of_days_and_hours', { recurrence: 'custom', rrule: 'FREQ=DAILY;BYMINUTE=1,2' }],
+      ['rule_is_of_days_and_hours', { recurrence: 'custom', rrule: 'FREQ=YEARLY;RSCALE=CHINESE' }],
       ['minimum_fits', { min_size: 9 }],
       ['validity_is_forward', { valid_until: '2030-06-02' }],
     ];
