@@ -6546,7 +6546,10 @@ begin
     end if;
   end if;
   perform app_private.check_slot(v_slot, policy, party, now_at, false);
-  if party.size > policy.max_party or party.places > v_slot.capacity then
+  if party.size < policy.min_party then
+    perform app_private.fail('RSLIM', format('A party has at least %s people here.', policy.min_party),
+      jsonb_build_object('minParty', policy.min_party));
+  elsif party.size > policy.max_party or party.places > v_slot.capacity then
     perform app_private.fail('RSLIM', format('A party has at most %s people here.', least(policy.max_party, v_slot.capacity)),
       jsonb_build_object('maxParty', least(policy.max_party, v_slot.capacity)));
   end if;
@@ -9165,7 +9168,9 @@ begin
     perform app_private.fail('RSARG', 'Wait for a slot or for a day, not for both.');
   elsif day is not null and day not between date '1900-01-01' and date '9999-01-01' then
     perform app_private.fail('RSTIM', 'The day has to be a real date.');
-  elsif day is null or num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+  elsif day is not null and num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    perform app_private.fail('RSARG', 'Who waits for a day waits for all of it: leave start and end out.');
+  elsif day is null then
     v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
   v_id := app_private.begin_idempotent('join_waitlist', idempotency_key,

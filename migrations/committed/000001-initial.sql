@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:844125c9b5f76969cbfe2d2389f7febc96ef2d04
+--! Hash: sha1:502a4e2a0bcd33a5973a0e5020041c1b9dd2ee2d
 --! Message: initial
 
 --! Included all.sql
@@ -4874,7 +4874,10 @@ begin
     end if;
   end if;
   perform app_private.check_slot(v_slot, policy, party, now_at, false);
-  if party.size > policy.max_party or party.places > v_slot.capacity then
+  if party.size < policy.min_party then
+    perform app_private.fail('RSLIM', format('A party has at least %s people here.', policy.min_party),
+      jsonb_build_object('minParty', policy.min_party));
+  elsif party.size > policy.max_party or party.places > v_slot.capacity then
     perform app_private.fail('RSLIM', format('A party has at most %s people here.', least(policy.max_party, v_slot.capacity)),
       jsonb_build_object('maxParty', least(policy.max_party, v_slot.capacity)));
   end if;
@@ -4906,7 +4909,9 @@ begin
     perform app_private.fail('RSARG', 'Wait for a slot or for a day, not for both.');
   elsif day is not null and day not between date '1900-01-01' and date '9999-01-01' then
     perform app_private.fail('RSTIM', 'The day has to be a real date.');
-  elsif day is null or num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+  elsif day is not null and num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    perform app_private.fail('RSARG', 'Who waits for a day waits for all of it: leave start and end out.');
+  elsif day is null then
     v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
   v_id := app_private.begin_idempotent('join_waitlist', idempotency_key,

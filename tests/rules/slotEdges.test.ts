@@ -1,8 +1,25 @@
 /** What lies at the edges of slots: days of which some is over, entries for a day beside others, parties, prices. */
 import { describe, expect } from '@jest/globals';
 import { advanceTo, at, call, createUser, entry, insert } from '../support/factories.ts';
-import { bookSlot, createSchedule, createTour, generate, slotRow, waitFor } from '../support/tours.ts';
-import { cancel, claim, createUsers, decline, refused, revise, rule, type Scene, statusOf } from './rule.ts';
+import {
+  bookSlot,
+  createSchedule,
+  createTour,
+  generate,
+  slotRow,
+  waitFor,
+} from '../support/tours.ts';
+import {
+  cancel,
+  claim,
+  createUsers,
+  decline,
+  refused,
+  revise,
+  rule,
+  type Scene,
+  statusOf,
+} from './rule.ts';
 
 const TUESDAY = '2030-06-04';
 
@@ -39,21 +56,37 @@ describe('Waiting for a day', () => {
     expect(await statusOf(db, waiting.id)).toEqual(['waiting']);
   });
 
-  rule('goes on with another slot when the one offered to the same person is cancelled', async (scene) => {
+  rule('is for parties as large as can book, and for the whole day', async (scene) => {
     const { db, world } = scene;
+    await revise(db, world, { min_party: 2 });
     const { tour, morning, afternoon } = await twoSlots(scene);
     const [holder, ann] = await createUsers(db, 'Holder', 'Ann');
-    const first = await bookSlot(db, holder, tour, morning, { party_size: 8 });
-    const second = await bookSlot(db, holder, tour, afternoon, { party_size: 8 });
-    const one = await waitFor(db, ann, tour, { slot_id: morning });
-    const day = await waitFor(db, ann, tour, { day: TUESDAY });
-    await cancel(db, holder, first.id);
-    await cancel(db, holder, second.id);
-    expect(await statusOf(db, one.id, day.id)).toEqual(['offered', 'waiting']);
-    await call(db, world.manager, 'cancel_slot', { slot_id: morning, reason: 'Snow' });
-    expect(await entry(db, one.id)).toMatchObject({ status: 'closed', hold_id: null });
-    expect(await entry(db, day.id)).toMatchObject({ status: 'offered', slot_id: afternoon });
+    await bookSlot(db, holder, tour, morning, { party_size: 8 });
+    await bookSlot(db, holder, tour, afternoon, { party_size: 8 });
+    const day = { offering_id: tour.offering, day: TUESDAY };
+    await refused(db, 'RSLIM', ann, 'join_waitlist', { ...day, party_size: 1 });
+    const part = { starts_at: at('10:00', 1), ends_at: at('12:00', 1) };
+    await refused(db, 'RSARG', ann, 'join_waitlist', { ...day, ...part, party_size: 2 });
   });
+
+  rule(
+    'goes on with another slot when the one offered to the same person is cancelled',
+    async (scene) => {
+      const { db, world } = scene;
+      const { tour, morning, afternoon } = await twoSlots(scene);
+      const [holder, ann] = await createUsers(db, 'Holder', 'Ann');
+      const first = await bookSlot(db, holder, tour, morning, { party_size: 8 });
+      const second = await bookSlot(db, holder, tour, afternoon, { party_size: 8 });
+      const one = await waitFor(db, ann, tour, { slot_id: morning });
+      const day = await waitFor(db, ann, tour, { day: TUESDAY });
+      await cancel(db, holder, first.id);
+      await cancel(db, holder, second.id);
+      expect(await statusOf(db, one.id, day.id)).toEqual(['offered', 'waiting']);
+      await call(db, world.manager, 'cancel_slot', { slot_id: morning, reason: 'Snow' });
+      expect(await entry(db, one.id)).toMatchObject({ status: 'closed', hold_id: null });
+      expect(await entry(db, day.id)).toMatchObject({ status: 'offered', slot_id: afternoon });
+    },
+  );
 
   rule('goes on when the same person gets something else for a part of it', async (scene) => {
     const { db, world } = scene;
@@ -119,7 +152,9 @@ describe('A slot', () => {
     });
     const schedule = await createSchedule(db, world, offering);
     for (const name of ['planned_slots', 'generate_slots'] as const) {
-      const failure = await generate(db, world, schedule, TUESDAY, TUESDAY, name).catch((e: unknown) => e);
+      const failure = await generate(db, world, schedule, TUESDAY, TUESDAY, name).catch(
+        (e: unknown) => e,
+      );
       expect(failure).toMatchObject({ code: 'RSSTA' });
     }
     const nightly = 'select * from app_private.fill_schedule($1, $2, $2)';
@@ -155,14 +190,17 @@ describe('Places that nobody has given up', () => {
     expect(await statusOf(db, day.id)).toEqual(['offered']);
   });
 
-  rule('are not offered again when the price of a slot changes, but when it has more', async (scene) => {
-    const { db, world } = scene;
-    const { day, morning } = await declined(scene);
-    await call(db, world.manager, 'alter_slot', { slot_id: morning, price: 30 });
-    expect(await statusOf(db, day.id)).toEqual(['waiting']);
-    await call(db, world.manager, 'alter_slot', { slot_id: morning, capacity: 9 });
-    expect(await statusOf(db, day.id)).toEqual(['offered']);
-  });
+  rule(
+    'are not offered again when the price of a slot changes, but when it has more',
+    async (scene) => {
+      const { db, world } = scene;
+      const { day, morning } = await declined(scene);
+      await call(db, world.manager, 'alter_slot', { slot_id: morning, price: 30 });
+      expect(await statusOf(db, day.id)).toEqual(['waiting']);
+      await call(db, world.manager, 'alter_slot', { slot_id: morning, capacity: 9 });
+      expect(await statusOf(db, day.id)).toEqual(['offered']);
+    },
+  );
 });
 
 describe('A booking', () => {
@@ -177,15 +215,23 @@ describe('A booking', () => {
     });
   });
 
-  rule('of a range of time has no party to change: it is said, not passed over', async ({ db, world }) => {
-    const ann = await createUser(db, 'Ann');
-    const made = await call<{ id: string }>(db, ann, 'create_booking', {
-      ...{ offering_id: world.left, starts_at: at('10:00', 1), ends_at: at('11:00', 1) },
-    });
-    await refused(db, 'RSARG', ann, 'modify_booking', {
-      ...{ booking_id: made.id, starts_at: at('12:00', 1), ends_at: at('13:00', 1), party_size: 3 },
-    });
-  });
+  rule(
+    'of a range of time has no party to change: it is said, not passed over',
+    async ({ db, world }) => {
+      const ann = await createUser(db, 'Ann');
+      const made = await call<{ id: string }>(db, ann, 'create_booking', {
+        ...{ offering_id: world.left, starts_at: at('10:00', 1), ends_at: at('11:00', 1) },
+      });
+      await refused(db, 'RSARG', ann, 'modify_booking', {
+        ...{
+          booking_id: made.id,
+          starts_at: at('12:00', 1),
+          ends_at: at('13:00', 1),
+          party_size: 3,
+        },
+      });
+    },
+  );
 });
 
 describe('Rounding', () => {
