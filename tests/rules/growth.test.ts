@@ -16,16 +16,9 @@ import {
   range,
   type World,
 } from '../support/factories.ts';
+import { GROWING, readMuch } from '../support/history.ts';
 import { cancel, claim, revise } from './rule.ts';
 
-const GROWING = [
-  'bookings',
-  'waitlist_entries',
-  'notifications',
-  'deliveries',
-  'audit_log',
-  'blackouts',
-];
 const TABLES = GROWING.map((name) => `app_public.${name}`);
 const TIME = range('18:00', '20:00', 3);
 
@@ -87,22 +80,6 @@ async function addHistory(db: TestDatabase, world: World): Promise<void> {
     await db.query(`alter table ${table} enable trigger user`);
     await db.query(`analyze ${table}`);
   }
-}
-
-/** How many rows of the growing tables were read meanwhile, where it was a good part of the history. */
-async function readMuch(db: TestDatabase, action: () => Promise<unknown>): Promise<string[]> {
-  const count = () =>
-    db.rows<{ name: string; read: number }>(
-      `select relname as name, seq_tup_read + coalesce(idx_tup_fetch, 0) as read
-       from pg_stat_xact_user_tables where schemaname = 'app_public' and relname = any ($1)`,
-      [GROWING],
-    );
-  const before = new Map((await count()).map(({ name, read }) => [name, read]));
-  await action();
-  return (await count())
-    .map(({ name, read }) => ({ name, read: read - (before.get(name) ?? 0) }))
-    .filter(({ read }) => read > 1000)
-    .map(({ name, read }) => `${read} rows of ${name}`);
 }
 
 test('nothing reads the history', () =>
