@@ -5509,6 +5509,9 @@ begin
   v_policy := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
   v_zone := app_private.zone_of(v_schedule.offering_id);
   foreach v_start in array local_starts loop
+    continue when not v_schedule.active or v_schedule.recurrence <> 'custom' and not exists (
+      select from app_private.recurrence_dates(v_schedule, v_start::date, v_start::date) d (day)
+      where d.day + v_schedule.local_start = v_start);
     return next app_private.make_slot(v_schedule, v_policy, v_zone, v_start, v_now);
   end loop;
 end

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:502a4e2a0bcd33a5973a0e5020041c1b9dd2ee2d
+--! Hash: sha1:2184fbb6221f9640951924bb5582cbc3f1492446
 --! Message: initial
 
 --! Included all.sql
@@ -5864,6 +5864,9 @@ begin
   v_policy := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
   v_zone := app_private.zone_of(v_schedule.offering_id);
   foreach v_start in array local_starts loop
+    continue when not v_schedule.active or v_schedule.recurrence <> 'custom' and not exists (
+      select from app_private.recurrence_dates(v_schedule, v_start::date, v_start::date) d (day)
+      where d.day + v_schedule.local_start = v_start);
     return next app_private.make_slot(v_schedule, v_policy, v_zone, v_start, v_now);
   end loop;
 end

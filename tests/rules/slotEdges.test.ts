@@ -203,6 +203,25 @@ describe('Places that nobody has given up', () => {
   );
 });
 
+describe('A schedule', () => {
+  rule('that changes while its slots are being made counts as it is then', async (scene) => {
+    const { db, world } = scene;
+    const tour = await createTour(db, world);
+    // As a job does that worked the starts out, and then waited for the room.
+    const make = (start: string) =>
+      db.rows('select * from app_private.make_slots($1, array[$2::timestamp])', [
+        ...[tour.schedule, start],
+      ]);
+    await db.query(`update app_public.schedules set local_start = '13:00' where id = $1`, [
+      tour.schedule,
+    ]);
+    expect(await make('2030-06-05 10:00')).toEqual([]);
+    expect(await make('2030-06-05 13:00')).toMatchObject([{ outcome: 'made' }]);
+    await db.query('update app_public.schedules set active = false where id = $1', [tour.schedule]);
+    expect(await make('2030-06-06 13:00')).toEqual([]);
+  });
+});
+
 describe('A booking', () => {
   rule('of places grows no larger than a party may be, with infants either', async (scene) => {
     const { db, world } = scene;
