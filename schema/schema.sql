@@ -5231,7 +5231,10 @@ begin
   v_others := array(
     select distinct o.offering_id from app_public.waitlist_entries o
     where o.customer_id = v_entry.customer_id and o.ended_at is null and o.offering_id <> v_entry.offering_id
-      and tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at));
+      and (tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at)
+        -- A slot of a day may last into the next.
+        or exists (select from app_private.slots_of(v_entry) s
+                   where tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))));
   if v_others <> '{}' then
     perform app_private.lock_room(v_others || v_entry.offering_id);
   end if;

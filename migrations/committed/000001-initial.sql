@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2184fbb6221f9640951924bb5582cbc3f1492446
+--! Hash: sha1:2ff3b468d44850b854a6a4ddc09edb1966c984de
 --! Message: initial
 
 --! Included all.sql
@@ -4946,7 +4946,10 @@ begin
   v_others := array(
     select distinct o.offering_id from app_public.waitlist_entries o
     where o.customer_id = v_entry.customer_id and o.ended_at is null and o.offering_id <> v_entry.offering_id
-      and tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at));
+      and (tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at)
+        -- A slot of a day may last into the next.
+        or exists (select from app_private.slots_of(v_entry) s
+                   where tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))));
   if v_others <> '{}' then
     perform app_private.lock_room(v_others || v_entry.offering_id);
   end if;
