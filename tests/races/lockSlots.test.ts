@@ -1,10 +1,10 @@
 /** Slots that last into the next day: what ends with a claim is locked with it, also after midnight. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
+import { cancel } from '../rules/rule.ts';
 import { cloneDatabase, testDatabase } from '../support/database.ts';
 import { at, book, createUser, createWorld, join, range } from '../support/factories.ts';
 import { bookSlot, createTour, waitFor } from '../support/tours.ts';
-import { cancel } from '../rules/rule.ts';
 
 test('A claim in the last call waits for the room of an offer after midnight, which ends with it', async () => {
   const clone = await cloneDatabase();
