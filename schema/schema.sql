@@ -902,6 +902,7 @@ CREATE INDEX notifications_kind_idx ON app_public.notifications USING btree (kin
 CREATE INDEX notifications_organization_id_idx ON app_public.notifications USING btree (organization_id, created_at);
 CREATE INDEX notifications_unpublished_idx ON app_public.notifications USING btree (id) WHERE (published_at IS NULL);
 CREATE INDEX notifications_user_id_idx ON app_public.notifications USING btree (user_id, created_at);
+CREATE TRIGGER notifications_audit AFTER INSERT ON app_public.notifications FOR EACH ROW WHEN (new.kind = 'message_slot'::text) EXECUTE FUNCTION app_private.audit_change('id', 'data');
 create policy admin_all on app_public.notifications as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.notifications as permissive for all to reslot_owner using (true) with check (true);
 create policy read_of_managed_organization on app_public.notifications as permissive for select to reslot_user using (((organization_id = ANY (ARRAY( SELECT app_private.managed_organization_ids() AS managed_organization_ids))) AND (customer_id IS NOT NULL) AND (num_nonnulls(booking_id, entry_id) > 0)));
@@ -3462,7 +3463,7 @@ CREATE OR REPLACE FUNCTION app_private.csv_cell(value text)
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
-RETURN (('"'::text || replace(CASE WHEN (value ~ '^\s*[-=+@]'::text) THEN (''''::text || value) ELSE COALESCE(value, ''::text) END, '"'::text, '""'::text)) || '"'::text);
+RETURN (('"'::text || replace(CASE WHEN (value ~ '^\s*[-=+@\uff1d\uff0b\uff0d\uff20]'::text) THEN (''''::text || value) ELSE COALESCE(value, ''::text) END, '"'::text, '""'::text)) || '"'::text);
 comment on function app_private.csv_cell(text) is 'A cell of a CSV file (RFC 4180), never a formula.';
 
 CREATE OR REPLACE FUNCTION app_private.current_user_id()
@@ -7573,8 +7574,8 @@ begin
   delete from app_private.link_tokens t where t.customer_id = any (customer_ids);
   perform app_private.scrub_deliveries(array(
     select n.id from app_public.notifications n where n.customer_id = any (customer_ids)));
-  update app_public.notifications n set data = n.data - array['reason', 'note', 'purpose', 'previous']
-  where n.customer_id = any (customer_ids) and n.data ?| array['reason', 'note', 'purpose', 'previous'];
+  update app_public.notifications n set data = n.data - array['reason', 'subject', 'note', 'purpose', 'previous']
+  where n.customer_id = any (customer_ids) and n.data ?| array['reason', 'subject', 'note', 'purpose', 'previous'];
   update app_public.customers c
   set name = null, email = null, phone = null, locale = null, time_zone = null, user_id = null,
       erased_at = app_private.clock()
@@ -8084,12 +8085,45 @@ end
 $function$;
 comment on function app_private.tell_of_booking(app_public.bookings,text) is 'Tells the customer of a new, claimed or moved booking, and the managers if it needs their yes.';
 
+CREATE OR REPLACE FUNCTION app_private.tell_slot(slot_id uuid, data jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_count integer := 0;
+begin
+  for v_booking in
+    select distinct on (b.customer_id) b.* from app_public.bookings b
+    where b.slot_id = tell_slot.slot_id and b.status in ('pending', 'confirmed')
+    order by b.customer_id, b.id
+  loop
+    perform app_private.notify_customer(v_booking.customer_id, 'message_slot', v_booking.id, null,
+      data || jsonb_build_object('sequence', v_booking.sequence));
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$function$;
+comment on function app_private.tell_slot(uuid,jsonb) is 'Writes to everybody booked on a slot; says to how many.';
+
 CREATE OR REPLACE FUNCTION app_private.terms_of(policy app_public.policy_versions, starts_at timestamp with time zone, made_at timestamp with time zone, needs_approval boolean)
  RETURNS app_private.booking_terms
  LANGUAGE sql
  IMMUTABLE
 RETURN CASE WHEN needs_approval THEN ROW('pending'::app_public.booking_status, (made_at + LEAST((policy).request_ttl, (app_private.elapsed(made_at, starts_at) / (2)::double precision))), NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source)::app_private.booking_terms WHEN (app_private.elapsed(made_at, starts_at) < (policy).confirm_if_booked_before) THEN ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, NULL::timestamp with time zone, made_at, 'booking'::app_public.confirmation_source)::app_private.booking_terms ELSE ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, (starts_at - (policy).confirm_deadline), NULL::timestamp with time zone, NULL::app_public.confirmation_source)::app_private.booking_terms END;
 comment on function app_private.terms_of(app_public.policy_versions,timestamp with time zone,timestamp with time zone,boolean) is 'What a booking made (claimed, moved) at a moment begins as: pending where a manager has to agree; with attendance confirmed if made close to its start; else to be confirmed by the deadline.';
+
+CREATE OR REPLACE FUNCTION app_private.told_of(slot_id uuid, message_id uuid)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select count(*)::integer
+  from app_public.bookings b join app_public.notifications n on n.booking_id = b.id
+  where b.slot_id = told_of.slot_id and n.kind = 'message_slot' and n.data ->> 'messageId' = message_id::text
+$function$;
+comment on function app_private.told_of(uuid,uuid) is 'To how many customers of a slot a message was written.';
 
 CREATE OR REPLACE FUNCTION app_private.unmake_admin(email text)
  RETURNS app_public.users
@@ -9330,30 +9364,54 @@ grant execute on function app_public.members(uuid) to reslot_admin;
 grant execute on function app_public.members(uuid) to reslot_user;
 comment on function app_public.members(uuid) is 'Who has a role in an organisation; for its owners and managers. Errors: RSNTF.';
 
-CREATE OR REPLACE FUNCTION app_public.message_slot(slot_id uuid, message text)
+CREATE OR REPLACE FUNCTION app_public.message_slot(slot_id uuid, message text, subject text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
-  v_message text := app_private.checked_text(message, 2000);
+  v_slot app_public.slots;
+  v_message text;
+  v_subject text;
+  v_id uuid;
   v_count integer;
 begin
-  if v_message is null then
-    perform app_private.fail('RSARG', 'Please write something.');
+  select * into v_slot from app_public.slots s where s.id = message_slot.slot_id;
+  if v_slot.id is null or not app_private.is_manager_of(v_slot.offering_id) then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
   end if;
-  select count(app_private.notify_customer(b.customer_id, 'message_slot', b.id, null, jsonb_build_object('reason', v_message)))
-  into v_count
-  from app_public.bookings b
-  where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress');
+  v_message := app_private.checked_text(message, 2000);
+  v_subject := app_private.checked_text(subject, 200);
+  if v_message is null or not coalesce(app_private.is_short_line(v_subject), true) then
+    perform app_private.fail('RSARG', 'Please write something; a subject is one line, or left out.');
+  end if;
+  v_id := app_private.begin_idempotent('message_slot', idempotency_key,
+    jsonb_build_array(slot_id, v_message, v_subject));
+  if v_id is not null then
+    return app_private.told_of(v_slot.id, v_id);
+  end if;
+  -- The customers, as whoever erases one locks them, so that nobody is written to after that; then the slot, so that
+  -- whoever books or cancels it does so before or after.
+  perform from app_public.customers c
+  where c.id in (
+    select b.customer_id from app_public.bookings b where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed'))
+  order by c.id for no key update;
+  v_slot := app_private.lock_slot(v_slot.id);
+  perform app_private.refuse_ended_slot(v_slot);
+  if v_slot.starts_at <= app_private.clock() then
+    perform app_private.fail('RSTIM', 'This slot has begun: ring the people up.');
+  end if;
+  v_id := uuidv7();
+  v_count := app_private.tell_slot(v_slot.id,
+    jsonb_build_object('messageId', v_id, 'subject', v_subject, 'reason', v_message));
+  perform app_private.end_idempotent('message_slot', idempotency_key, v_id);
   return v_count;
 end
 $function$;
-grant execute on function app_public.message_slot(uuid,text) to reslot_admin;
-grant execute on function app_public.message_slot(uuid,text) to reslot_user;
-comment on function app_public.message_slot(uuid,text) is 'For managers: writes to everybody who has booked a slot, and says to how many bookings. Errors: RSNTF, RSARG empty or too long (2000).';
+grant execute on function app_public.message_slot(uuid,text,text,text) to reslot_admin;
+grant execute on function app_public.message_slot(uuid,text,text,text) to reslot_user;
+comment on function app_public.message_slot(uuid,text,text,text) is 'For managers: writes to everybody who has booked a slot that has not begun, one message a customer, and says to how many. At most 2000 characters, with a subject of 200 or none. Errors: RSNTF, RSARG empty or too long, RSSTA over or cancelled, RSTIM begun.';
 
 CREATE OR REPLACE FUNCTION app_public.modify_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, purpose text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, party_size integer DEFAULT NULL::integer, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text)
  RETURNS app_public.bookings

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2ff3b468d44850b854a6a4ddc09edb1966c984de
+--! Hash: sha1:0b165ef544521624d61e2bf3bb7645a06654cddf
 --! Message: initial
 
 --! Included all.sql
@@ -560,7 +560,7 @@ create table app_public.policy_versions (
     least(child_rate, infant_rate, group_discount, tax_rate) >= 0
     and greatest(child_rate, infant_rate, group_discount, tax_rate) <= 1 and group_from between 2 and 100000
   ),
-  constraint rounding_is_sane check (rounding between 0.01 and 1000 and rounding = round(rounding, 2)),
+  constraint rounding_is_sane check (rounding between 0.01 and 1000),
   constraint refunds_descend check (
     half_refund_until >= interval '0' and full_refund_until >= half_refund_until
     and full_refund_until <= interval '366 days'
@@ -899,8 +899,6 @@ create table app_public.schedules (
     and array_position(weekdays, null) is null
   ),
   constraint rule_where_it_counts check ((recurrence = 'custom') = (rrule is not null)),
-  -- Every minute, or a calendar that has to be computed, for decades: one such rule would hold up everybody's slots.
-  constraint rule_is_of_days_and_hours check (rrule !~ '(BYMINUTE|BYSECOND|RSCALE)='),
   constraint rule_is_one_line check (length(rrule) <= 500 and rrule ~ '^FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)(;[A-Z0-9=,+-]+)*$'),
   constraint capacity_is_positive check (capacity between 1 and 100000),
   constraint minimum_fits check (min_size between 0 and capacity),
@@ -1323,10 +1321,7 @@ create table app_public.waitlist_entries (
   constraint ended_means_not_live check ((ended_at is null) = (status in ('waiting', 'offered')))
 );
 create unique index waitlist_entries_one_live_per_range
-  on app_public.waitlist_entries (customer_id, offering_id, starts_at, ends_at) where day is null and ended_at is null;
--- Not by its range, which is that of a slot while this is offered.
-create unique index waitlist_entries_one_live_per_day
-  on app_public.waitlist_entries (customer_id, offering_id, day) where day is not null and ended_at is null;
+  on app_public.waitlist_entries (customer_id, offering_id, starts_at, ends_at, day) nulls not distinct where ended_at is null;
 create index waitlist_entries_slot_id_idx on app_public.waitlist_entries (slot_id);
 create index waitlist_entries_live_day_idx on app_public.waitlist_entries (offering_id, day)
   where day is not null and ended_at is null;
@@ -2711,8 +2706,7 @@ language sql stable
 as $$
   select case when entry.for_places
     then exists (select from app_private.slots_of(entry) s
-                 where entry.places <= s.capacity - s.taken and s.starts_at > (select app_private.clock())
-                   and app_private.is_on_sale(s))
+                 where entry.places <= s.capacity - s.taken and app_private.is_on_sale(s))
     else app_private.is_free(entry.offering_id, entry.room) end
 $$;
 comment on function app_private.has_room(app_public.waitlist_entries) is 'Whether what somebody waits for is free. Only true as long as the room is locked.';
@@ -2872,8 +2866,7 @@ language plpgsql immutable
 as $$
 declare
   v_minor constant numeric := app_private.minor_unit(currency);
-  -- Never to what cannot be paid, such as half a yen.
-  v_rounding constant numeric := greatest(app_private.rounded(policy.rounding, v_minor), v_minor);
+  v_rounding constant numeric := greatest(policy.rounding, v_minor);
   v_quote app_public.quote;
   v_net numeric;
 begin
@@ -3823,11 +3816,6 @@ as $$
   where e.customer_id = booking.customer_id and e.ended_at is null
     and tstzrange(e.starts_at, e.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
     and (everywhere or e.offering_id = any (app_private.offerings_sharing(array[booking.offering_id])))
-    -- Who waits for a day and gets something else for a part of it may still have another slot.
-    and (e.day is null or e.slot_id is not null or e.offering_id = booking.offering_id or not exists (
-      select from app_private.slots_of(e) s
-      where s.starts_at > (select app_private.clock())
-        and not tstzrange(s.starts_at, s.ends_at) && tstzrange(booking.starts_at, booking.ends_at)))
   order by e.id
 $$;
 comment on function app_private.overlapping_entries(app_public.bookings, boolean) is 'What the customer of a booking still waits for at its time, in the same rooms or everywhere.';
@@ -4246,7 +4234,7 @@ begin
   select * into v_policy from app_public.policy_versions p where p.id = booking.policy_version_id;
   v_party := app_private.places_for(party, v_policy);
   -- Fewer people on the same slot are always welcome, also to what is closed by now.
-  if v_moves or v_party.places > booking.places or v_party.size > booking.party_size then
+  if v_moves or v_party.places > booking.places then
     perform app_private.check_slot(slot, v_policy, v_party, v_now, not as_manager);
   end if;
   if v_moves and not as_manager then
@@ -4273,8 +4261,7 @@ begin
   end if;
   perform app_private.take_room(v_booking);
   perform app_private.close_overlapping_entries(v_booking) where v_moves;
-  -- Else nothing has become free, and who let go of these places stays passed over.
-  perform app_private.hand_on_places(booking.slot_id) where v_moves or v_party.places < booking.places;
+  perform app_private.hand_on_places(booking.slot_id);
   return v_booking;
 end
 $$;
@@ -4320,6 +4307,9 @@ declare
   v_slot app_public.slots;
   v_party app_private.party := party;
 begin
+  if booking.slot_id is null then
+    perform app_private.fail('RSARG', 'This was booked by the hour; it has no slot, and its party is just a number.');
+  end if;
   v_slot := app_private.find_slot(coalesce(slot_id, booking.slot_id), booking.offering_id);
   if party.size is null then
     v_party := row(booking.party_size, booking.adults, booking.children, booking.infants, booking.places)::app_private.party;
@@ -4366,9 +4356,7 @@ declare
   v_before app_public.bookings := v_booking;
   v_during tstzrange := tstzrange(v_booking.starts_at, v_booking.ends_at);
 begin
-  if v_booking.slot_id is null and num_nonnulls(slot_id, party_size, adults, children, infants) > 0 then
-    perform app_private.fail('RSARG', 'This was booked by the hour; it has no slot, and its party is just a number.');
-  elsif num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+  if num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
     if v_booking.slot_id is not null then
       perform app_private.fail('RSARG', 'A slot has its own start and end: leave them out.');
     end if;
@@ -4759,9 +4747,8 @@ begin
   elsif exists (
     select from app_public.waitlist_entries e
     where e.customer_id = customer.id and e.offering_id = offering.id and e.ended_at is null
-      -- For a day also while one of its slots is offered.
-      and (e.day = check_may_wait.day
-        or num_nonnulls(e.day, check_may_wait.day) = 0 and e.starts_at = lower(during) and e.ends_at = upper(during))
+      and e.starts_at = lower(during) and e.ends_at = upper(during)
+      and e.day is not distinct from check_may_wait.day
   ) then
     perform app_private.fail('RSDUP', 'You are already waiting for this time.');
   elsif policy.max_entries_per_day <= (
@@ -4874,10 +4861,7 @@ begin
     end if;
   end if;
   perform app_private.check_slot(v_slot, policy, party, now_at, false);
-  if party.size < policy.min_party then
-    perform app_private.fail('RSLIM', format('A party has at least %s people here.', policy.min_party),
-      jsonb_build_object('minParty', policy.min_party));
-  elsif party.size > policy.max_party or party.places > v_slot.capacity then
+  if party.size > policy.max_party or party.places > v_slot.capacity then
     perform app_private.fail('RSLIM', format('A party has at most %s people here.', least(policy.max_party, v_slot.capacity)),
       jsonb_build_object('maxParty', least(policy.max_party, v_slot.capacity)));
   end if;
@@ -4909,9 +4893,7 @@ begin
     perform app_private.fail('RSARG', 'Wait for a slot or for a day, not for both.');
   elsif day is not null and day not between date '1900-01-01' and date '9999-01-01' then
     perform app_private.fail('RSTIM', 'The day has to be a real date.');
-  elsif day is not null and num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
-    perform app_private.fail('RSARG', 'Who waits for a day waits for all of it: leave start and end out.');
-  elsif day is null then
+  elsif day is null or num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
     v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
   v_id := app_private.begin_idempotent('join_waitlist', idempotency_key,
@@ -4946,10 +4928,7 @@ begin
   v_others := array(
     select distinct o.offering_id from app_public.waitlist_entries o
     where o.customer_id = v_entry.customer_id and o.ended_at is null and o.offering_id <> v_entry.offering_id
-      and (tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at)
-        -- A slot of a day may last into the next.
-        or exists (select from app_private.slots_of(v_entry) s
-                   where tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))));
+      and tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at));
   if v_others <> '{}' then
     perform app_private.lock_room(v_others || v_entry.offering_id);
   end if;
@@ -5867,9 +5846,6 @@ begin
   v_policy := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
   v_zone := app_private.zone_of(v_schedule.offering_id);
   foreach v_start in array local_starts loop
-    continue when not v_schedule.active or v_schedule.recurrence <> 'custom' and not exists (
-      select from app_private.recurrence_dates(v_schedule, v_start::date, v_start::date) d (day)
-      where d.day + v_schedule.local_start = v_start);
     return next app_private.make_slot(v_schedule, v_policy, v_zone, v_start, v_now);
   end loop;
 end
@@ -5888,16 +5864,13 @@ begin
   elsif since is null or until is null or since > until
      or since not between date '1900-01-01' and date '9000-01-01' or until - 731 > since then
     perform app_private.fail('RSARG', 'Name two dates, the first not after the last, and at most two years apart.');
-  elsif app_private.resources_of(v_schedule.offering_id) = '{}' then
-    -- Its resources are the lock on its room: without one nothing would be locked.
-    perform app_private.fail('RSSTA', 'This offering uses no resource yet: name its guide, vehicle or meeting point first.');
   elsif v_schedule.recurrence = 'custom' then
     perform app_private.fail('RSARG', 'The slots of a custom rule are made by the nightly job.');
   end if;
   return v_schedule;
 end
 $$;
-comment on function app_private.managed_schedule(uuid, date, date) is 'A schedule of which the caller makes slots. Errors: RSNTF, RSARG, RSSTA no resource.';
+comment on function app_private.managed_schedule(uuid, date, date) is 'A schedule of which the caller makes slots. Errors: RSNTF, RSARG.';
 
 create function app_public.planned_slots(schedule_id uuid, "from" date, "to" date) returns setof app_public.planned_slot
 language plpgsql stable security definer rows 100
@@ -5915,7 +5888,7 @@ begin
     order by d.day;
 end
 $$;
-comment on function app_public.planned_slots(uuid, date, date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG, RSSTA no resource.';
+comment on function app_public.planned_slots(uuid, date, date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG.';
 
 create function app_public.generate_slots(schedule_id uuid, "from" date, "to" date) returns setof app_public.planned_slot
 language plpgsql volatile security definer rows 100
@@ -5931,7 +5904,7 @@ begin
     select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, "from", "to") d (day) order by 1));
 end
 $$;
-comment on function app_public.generate_slots(uuid, date, date) is 'For managers: makes the slots of a schedule between two local dates at most two years apart, and says what became of each date. Local times stay local; a start that daylight saving skips is reported, not moved; blackouts, and times at which a guide or vehicle is elsewhere, are passed over; what somebody has booked is never changed. Again: the same. (Each night a job keeps the policy''s `advanceDays` filled.) Errors: RSNTF, RSARG, RSSTA not active, or no resource.';
+comment on function app_public.generate_slots(uuid, date, date) is 'For managers: makes the slots of a schedule between two local dates at most two years apart, and says what became of each date. Local times stay local; a start that daylight saving skips is reported, not moved; blackouts, and times at which a guide or vehicle is elsewhere, are passed over; what somebody has booked is never changed. Again: the same. (Each night a job keeps the policy''s `advanceDays` filled.) Errors: RSNTF, RSARG, RSSTA not active.';
 
 create function app_private.schedules_to_fill()
 returns table (schedule_id uuid, rrule text, local_start time, valid_from date, first_day date, last_day date)
@@ -5962,7 +5935,7 @@ begin
   return query select * from app_private.make_slots(v_schedule.id, coalesce(local_starts, array(
     select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, first_day, last_day) d (day)
     order by 1)))
-  where v_schedule.id is not null and app_private.resources_of(v_schedule.offering_id) <> '{}';
+  where v_schedule.id is not null;
 end
 $$;
 comment on function app_private.fill_schedule(uuid, date, date, timestamp[]) is 'For the nightly job: makes the slots of a schedule between two local dates; of a custom one at the local times that its rule gives.';
@@ -6023,8 +5996,7 @@ begin
   where s.id = slot.id
   returning * into v_slot;
   -- Whoever waits for any slot of the day goes on waiting; whoever waits for this one waits for nothing.
-  -- Nobody has let go of it, so that nobody is passed over for another slot of the day.
-  perform app_private.end_offer(e.id, 'waiting', reason)
+  perform app_private.end_offer(e.id, (case when e.day is null then 'closed' else 'waiting' end)::app_public.waitlist_status, reason)
   from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered';
   update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
   where e.slot_id = slot.id and e.status = 'waiting';
@@ -6051,8 +6023,7 @@ declare
   v_now timestamptz := app_private.clock();
 begin
   select * into v_policy from app_public.policy_versions p where p.id = v_slot.policy_version_id;
-  -- Also null, if it has been cancelled meanwhile.
-  if (app_private.slot_deadline(v_slot, v_policy)).action is distinct from 'check_minimum'
+  if (app_private.slot_deadline(v_slot, v_policy)).action <> 'check_minimum'
      or v_slot.starts_at - v_policy.minimum_cutoff > v_now then
     return;
   end if;
@@ -6202,10 +6173,6 @@ begin
      or price < 0 or price >= 10000000000 or price <> round(price, 2) then
     perform app_private.fail('RSARG', 'The capacity and the minimum have to be from 0 to 100000, the price an amount.');
   end if;
-  -- It could never reach its size, and might be cancelled for it.
-  if coalesce(min_size, v_slot.min_size) > v_capacity then
-    perform app_private.fail('RSARG', 'The minimum cannot be more than the capacity: change both.');
-  end if;
   if v_capacity < (select coalesce(sum(b.places), 0) from app_public.bookings b
                    where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress')) then
     perform app_private.refuse_over_bookings(v_slot, 'More places than that are booked (see details).');
@@ -6221,8 +6188,7 @@ begin
   set capacity = v_capacity, min_size = coalesce(alter_slot.min_size, s.min_size), price = coalesce(alter_slot.price, s.price),
       closed_at = v_slot.closed_at, closed_reason = v_slot.closed_reason, altered_at = app_private.clock()
   where s.id = v_slot.id;
-  -- Of a price alone nothing becomes free.
-  perform app_private.hand_on_places(v_slot.id) where v_capacity > v_slot.capacity or v_capacity < v_slot.taken;
+  perform app_private.hand_on_places(v_slot.id);
   select * into v_slot from app_public.slots s where s.id = v_slot.id;
   return v_slot;
 end
@@ -6387,10 +6353,11 @@ end
 $$;
 comment on function app_public.slot_manifest(uuid) is 'For managers: the parties of a slot with their contacts and needs, by name; cancelled ones and holds are left out. Errors: RSNTF.';
 
--- A text that begins like a formula would be run by the spreadsheet that opens the file.
+-- A text that begins like a formula, also with the wide signs of East Asian keyboards, would be run by the spreadsheet
+-- that opens the file.
 create function app_private.csv_cell(value text) returns text
 language sql immutable
-return '"' || replace(case when value ~ '^\s*[-=+@]' then '''' || value else coalesce(value, '') end, '"', '""') || '"';
+return '"' || replace(case when value ~ '^\s*[-=+@\uff1d\uff0b\uff0d\uff20]' then '''' || value else coalesce(value, '') end, '"', '""') || '"';
 comment on function app_private.csv_cell(text) is 'A cell of a CSV file (RFC 4180), never a formula.';
 
 create function app_public.slot_manifest_csv(slot_id uuid) returns text
@@ -6413,32 +6380,91 @@ as $$
 $$;
 comment on function app_public.slot_manifest_csv(uuid) is 'For managers: the same as `slotManifest`, as the text of a CSV file (RFC 4180). Errors: RSNTF.';
 
-create function app_public.message_slot(slot_id uuid, message text) returns integer
+-- One message a customer, however many bookings they have there, overtaken by whatever ends or moves the booking that it
+-- names.
+create function app_private.tell_slot(slot_id uuid, data jsonb) returns integer
+language plpgsql volatile
+as $$
+declare
+  v_booking app_public.bookings;
+  v_count integer := 0;
+begin
+  for v_booking in
+    select distinct on (b.customer_id) b.* from app_public.bookings b
+    where b.slot_id = tell_slot.slot_id and b.status in ('pending', 'confirmed')
+    order by b.customer_id, b.id
+  loop
+    perform app_private.notify_customer(v_booking.customer_id, 'message_slot', v_booking.id, null,
+      data || jsonb_build_object('sequence', v_booking.sequence));
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$$;
+comment on function app_private.tell_slot(uuid, jsonb) is 'Writes to everybody booked on a slot; says to how many.';
+
+create function app_private.told_of(slot_id uuid, message_id uuid) returns integer
+language sql stable
+as $$
+  select count(*)::integer
+  from app_public.bookings b join app_public.notifications n on n.booking_id = b.id
+  where b.slot_id = told_of.slot_id and n.kind = 'message_slot' and n.data ->> 'messageId' = message_id::text
+$$;
+comment on function app_private.told_of(uuid, uuid) is 'To how many customers of a slot a message was written.';
+
+create function app_public.message_slot(
+  slot_id uuid, message text, subject text default null, idempotency_key text default null
+) returns integer
 language plpgsql volatile security definer
 set search_path = pg_catalog, app_public, app_private, pg_temp
 as $$
 declare
-  v_slot app_public.slots := app_private.lock_managed_slot(slot_id);
-  v_message text := app_private.checked_text(message, 2000);
+  v_slot app_public.slots;
+  v_message text;
+  v_subject text;
+  v_id uuid;
   v_count integer;
 begin
-  if v_message is null then
-    perform app_private.fail('RSARG', 'Please write something.');
+  select * into v_slot from app_public.slots s where s.id = message_slot.slot_id;
+  if v_slot.id is null or not app_private.is_manager_of(v_slot.offering_id) then
+    perform app_private.fail('RSNTF', 'There is no such slot.');
   end if;
-  select count(app_private.notify_customer(b.customer_id, 'message_slot', b.id, null, jsonb_build_object('reason', v_message)))
-  into v_count
-  from app_public.bookings b
-  where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress');
+  v_message := app_private.checked_text(message, 2000);
+  v_subject := app_private.checked_text(subject, 200);
+  if v_message is null or not coalesce(app_private.is_short_line(v_subject), true) then
+    perform app_private.fail('RSARG', 'Please write something; a subject is one line, or left out.');
+  end if;
+  v_id := app_private.begin_idempotent('message_slot', idempotency_key,
+    jsonb_build_array(slot_id, v_message, v_subject));
+  if v_id is not null then
+    return app_private.told_of(v_slot.id, v_id);
+  end if;
+  -- The customers, as whoever erases one locks them, so that nobody is written to after that; then the slot, so that
+  -- whoever books or cancels it does so before or after.
+  perform from app_public.customers c
+  where c.id in (
+    select b.customer_id from app_public.bookings b where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed'))
+  order by c.id for no key update;
+  v_slot := app_private.lock_slot(v_slot.id);
+  perform app_private.refuse_ended_slot(v_slot);
+  if v_slot.starts_at <= app_private.clock() then
+    perform app_private.fail('RSTIM', 'This slot has begun: ring the people up.');
+  end if;
+  v_id := uuidv7();
+  v_count := app_private.tell_slot(v_slot.id,
+    jsonb_build_object('messageId', v_id, 'subject', v_subject, 'reason', v_message));
+  perform app_private.end_idempotent('message_slot', idempotency_key, v_id);
   return v_count;
 end
 $$;
-comment on function app_public.message_slot(uuid, text) is 'For managers: writes to everybody who has booked a slot, and says to how many bookings. Errors: RSNTF, RSARG empty or too long (2000).';
+comment on function app_public.message_slot(uuid, text, text, text) is 'For managers: writes to everybody who has booked a slot that has not begun, one message a customer, and says to how many. At most 2000 characters, with a subject of 200 or none. Errors: RSNTF, RSARG empty or too long, RSSTA over or cancelled, RSTIM begun.';
 
 revoke execute on function
+  app_private.tell_slot(uuid, jsonb), app_private.told_of(uuid, uuid),
   app_public.slot_manifest(uuid), app_private.csv_cell(text), app_public.slot_manifest_csv(uuid),
-  app_public.message_slot(uuid, text) from public;
+  app_public.message_slot(uuid, text, text, text) from public;
 grant execute on function
-  app_public.slot_manifest(uuid), app_public.slot_manifest_csv(uuid), app_public.message_slot(uuid, text)
+  app_public.slot_manifest(uuid), app_public.slot_manifest_csv(uuid), app_public.message_slot(uuid, text, text, text)
 to reslot_user, reslot_admin;
 --! EndIncluded functions/manifest.sql
 --! Included functions/time.sql
@@ -7843,7 +7869,7 @@ begin
   for v_entry_id in
     select e.id from (
       select w.id, row_number() over (
-        partition by w.offering_id, w.day, case when w.day is null then tstzrange(w.starts_at, w.ends_at) end
+        partition by w.offering_id, w.starts_at, w.ends_at, w.day
         order by (w.status = 'offered') desc, w.priority, w.joined_at, w.id) as place
       from app_public.waitlist_entries w
       where w.customer_id = any (customer_ids) and w.ended_at is null
@@ -8569,8 +8595,8 @@ begin
   delete from app_private.link_tokens t where t.customer_id = any (customer_ids);
   perform app_private.scrub_deliveries(array(
     select n.id from app_public.notifications n where n.customer_id = any (customer_ids)));
-  update app_public.notifications n set data = n.data - array['reason', 'note', 'purpose', 'previous']
-  where n.customer_id = any (customer_ids) and n.data ?| array['reason', 'note', 'purpose', 'previous'];
+  update app_public.notifications n set data = n.data - array['reason', 'subject', 'note', 'purpose', 'previous']
+  where n.customer_id = any (customer_ids) and n.data ?| array['reason', 'subject', 'note', 'purpose', 'previous'];
   update app_public.customers c
   set name = null, email = null, phone = null, locale = null, time_zone = null, user_id = null,
       erased_at = app_private.clock()
@@ -9616,6 +9642,10 @@ create trigger waitlist_entries_audit after insert or delete on app_public.waitl
   for each row execute function app_private.audit_change('id', 'note');
 create trigger waitlist_entries_audit_update after update on app_public.waitlist_entries
   for each row when (old is distinct from new) execute function app_private.audit_change('id', 'note');
+
+-- Of what people are told only a manager's own words are a deed; the rest follows from changes that have their lines.
+create trigger notifications_audit after insert on app_public.notifications
+  for each row when (new.kind = 'message_slot') execute function app_private.audit_change('id', 'data');
 
 create trigger schedules_audit after insert or delete on app_public.schedules
   for each row execute function app_private.audit_change('id');

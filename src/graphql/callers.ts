@@ -26,6 +26,8 @@ export type Weight = 'refused' | { fields: number };
 export interface Callers {
   middleware: RequestHandler;
   remember(request: IncomingMessage, caller: Caller | null, ip: string | null): void;
+  /** Who sent a request that the middleware has let through. */
+  sender(request: IncomingMessage): Pick<Known, 'caller' | 'ip'>;
   /** What has become of a request: it counts accordingly. */
   weigh(context: Partial<Grafast.RequestContext>, weight: Weight): void;
   originOf(context: Partial<Grafast.RequestContext>): RequestOrigin;
@@ -60,6 +62,7 @@ export function createCallers(auth: Auth, rates: Rates): Callers {
     remember: (request, caller, ip) => {
       known.set(request, { caller, ip, more: 0 });
     },
+    sender: (request) => known.get(request) ?? { caller: null, ip: null },
     weigh: ({ node }, weight) => {
       const record = node?.req && known.get(node.req);
       if (!record) return;

@@ -4,6 +4,7 @@ import { postgraphile } from 'postgraphile';
 import { grafserv } from 'postgraphile/grafserv/express/v4';
 import { createAuth } from '../auth/index.ts';
 import type { Mount } from '../context.ts';
+import { serveManifests } from '../http/manifest.ts';
 import { readBody } from './body.ts';
 import { createCallers } from './callers.ts';
 import { NotificationListener } from './listener.ts';
@@ -40,6 +41,8 @@ export function graphqlMount(options: GraphqlOptions = {}): Mount {
     );
     const instance = api.createServ(grafserv);
     app.use('/graphql', neverStored, origins.middleware, callers.middleware, readBody);
+    app.use('/slots', neverStored, origins.middleware, callers.middleware);
+    app.use('/slots', serveManifests(pool, callers.sender));
     app.use(['/graphiql', '/ruru-static'], explorerMayRun);
     await instance.addTo(app, server, false);
     await instance.ready();

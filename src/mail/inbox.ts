@@ -206,7 +206,7 @@ function showList(response: Response, messages: Inbox['messages'], to: string | 
 <a href="/inbox.json">As JSON</a>, <a href="/mail-preview">all messages with sample data</a>.
 <form method="post" action="/inbox/delete"><button>Delete all</button></form></p>
 ${filter}${rows.length > 0 ? table : empty}`;
-  sendPage(response, 'Inbox', body, REFRESH_SECONDS);
+  sendPage(response, 'Inbox', body, { refresh: REFRESH_SECONDS });
 }
 
 function showMessage(response: Response, message: InboxMessage): void {

@@ -138,6 +138,8 @@ export type MailModel = Maybe<{
   booked: number;
   minSize: number;
   reason: string;
+  /** A manager's own, in one line. */
+  subject: string;
   actor: 'customer' | 'manager' | 'system';
   /** The booking's status when the message was owed; it may be another one by now. */
   status: string;

@@ -41,10 +41,24 @@ const STYLE = `
   iframe { border: 1px solid #d5dbe3; width: 100%; height: 44rem; background: #fff }
   .narrow { max-width: 322px }
   a { color: #1d4ed8 }
-  form { display: inline }`;
+  form { display: inline }
+  thead { display: table-header-group }
+  tr { break-inside: avoid }
+  @page { margin: 12mm }`;
 
-/** A page of the development tools. Nothing on it runs, and it loads nothing but frames from here. */
-export function sendPage(response: Response, title: string, body: Html, refresh?: number): void {
+interface PageOptions {
+  /** Seconds after which it is loaded again. */
+  refresh?: number | undefined;
+  language?: string;
+}
+
+/** A plain page, to look at or to print. Nothing on it runs, and it loads nothing but frames from here. */
+export function sendPage(
+  response: Response,
+  title: string,
+  body: Html,
+  { refresh, language = 'en' }: PageOptions = {},
+): void {
   response.set({
     'Cache-Control': 'no-store',
     'Content-Security-Policy':
@@ -52,7 +66,7 @@ export function sendPage(response: Response, title: string, body: Html, refresh?
   });
   const reload = refresh ? html`<meta http-equiv="refresh" content="${refresh}">` : '';
   const page = html`<!doctype html>
-<html lang="en">
+<html lang="${language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -148,7 +148,8 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   },
   message_slot: {
     ...base,
-    reason: 'It will rain: please bring an umbrella.',
+    subject: 'Rain',
+    reason: 'It will rain: please bring an umbrella.\nWe meet under the arcades.',
     tokens: tokens('cancel'),
   },
   slot_under_minimum: {

@@ -31,6 +31,7 @@ export function viewOf(model: MailModel, context: Context) {
         span({ startsAt, endsAt, timeZone: safe.booking?.timeZone, locale: context.locale }) ?? [],
     ),
     reason: safe.reason,
+    subject: safe.subject,
     by: { customer: safe.actor === 'customer', manager: safe.actor === 'manager' },
     links: { bookAgain: again, joinAgain: again, ...linksOf(safe.tokens, context.publicUrl) },
   };
