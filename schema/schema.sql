@@ -9135,6 +9135,34 @@ grant execute on function app_public.failed_deliveries(uuid) to reslot_admin;
 grant execute on function app_public.failed_deliveries(uuid) to reslot_user;
 comment on function app_public.failed_deliveries(uuid) is 'For managers: mails that are dead, came back, or have failed at least once and are being retried; newest first.';
 
+CREATE OR REPLACE FUNCTION app_public.find_bookings(text text DEFAULT NULL::text, organization_id uuid DEFAULT NULL::uuid, offering_id uuid DEFAULT NULL::uuid, status app_public.booking_status DEFAULT NULL::app_public.booking_status, "from" timestamp with time zone DEFAULT NULL::timestamp with time zone, "to" timestamp with time zone DEFAULT NULL::timestamp with time zone)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_words text := lower(app_private.checked_text(find_bookings.text, 200));
+begin
+  return query
+    select b.*
+    from app_public.bookings b
+    join app_public.customers c on c.id = b.customer_id
+    where (find_bookings.offering_id is null or b.offering_id = find_bookings.offering_id)
+      and (find_bookings.organization_id is null or b.organization_id = find_bookings.organization_id)
+      and (app_private.is_admin() or b.offering_id = any (array(select app_private.managed_offering_ids())))
+      and case when find_bookings.status is null then b.status <> 'held' else b.status = find_bookings.status end
+      and (find_bookings."from" is null or b.starts_at >= find_bookings."from")
+      and (find_bookings."to" is null or b.starts_at < find_bookings."to")
+      -- `strpos`, not `like`: who looks for "50%" means that.
+      and (v_words is null or strpos(lower(concat_ws(E'\n', b.reference, c.name, c.email, c.phone, b.purpose)), v_words) > 0)
+    order by b.starts_at, b.id;
+end
+$function$;
+grant execute on function app_public.find_bookings(text,uuid,uuid,app_public.booking_status,timestamp with time zone,timestamp with time zone) to reslot_admin;
+grant execute on function app_public.find_bookings(text,uuid,uuid,app_public.booking_status,timestamp with time zone,timestamp with time zone) to reslot_user;
+comment on function app_public.find_bookings(text,uuid,uuid,app_public.booking_status,timestamp with time zone,timestamp with time zone) is 'For managers: bookings by what is in their reference, their purpose, or the name, e-mail address or phone number of the customer, whichever way it is written; by organisation, offering, status and start (from, and before). Without a status all but holds; name an offering or a range of time where there are many. Errors: RSARG more than 200 characters.';
+
 CREATE OR REPLACE FUNCTION app_public.generate_slots(schedule_id uuid, "from" date, "to" date)
  RETURNS SETOF app_public.planned_slot
  LANGUAGE plpgsql

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0b165ef544521624d61e2bf3bb7645a06654cddf
+--! Hash: sha1:8f8a848cde3c29bc4e98b273aee101670be93eba
 --! Message: initial
 
 --! Included all.sql
@@ -7597,6 +7597,38 @@ grant execute on function
   app_public.waitlist(uuid), app_public.waitlist_lengths(uuid), app_public.failed_deliveries(uuid),
   app_public.retry_delivery(uuid), app_public.job_health() to reslot_user, reslot_admin;
 --! EndIncluded functions/admin.sql
+--! Included functions/find_bookings.sql
+-- What the filters of `bookings` cannot do: look into the name and the contact of the customer, which is another table.
+-- The rest of the arguments is there so that one list does for the desk.
+create function app_public.find_bookings(
+  text text default null, organization_id uuid default null, offering_id uuid default null,
+  status app_public.booking_status default null, "from" timestamptz default null, "to" timestamptz default null
+) returns setof app_public.bookings
+language plpgsql stable security definer rows 50
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_words text := lower(app_private.checked_text(find_bookings.text, 200));
+begin
+  return query
+    select b.*
+    from app_public.bookings b
+    join app_public.customers c on c.id = b.customer_id
+    where (find_bookings.offering_id is null or b.offering_id = find_bookings.offering_id)
+      and (find_bookings.organization_id is null or b.organization_id = find_bookings.organization_id)
+      and (app_private.is_admin() or b.offering_id = any (array(select app_private.managed_offering_ids())))
+      and case when find_bookings.status is null then b.status <> 'held' else b.status = find_bookings.status end
+      and (find_bookings."from" is null or b.starts_at >= find_bookings."from")
+      and (find_bookings."to" is null or b.starts_at < find_bookings."to")
+      -- `strpos`, not `like`: who looks for "50%" means that.
+      and (v_words is null or strpos(lower(concat_ws(E'\n', b.reference, c.name, c.email, c.phone, b.purpose)), v_words) > 0)
+    order by b.starts_at, b.id;
+end
+$$;
+comment on function app_public.find_bookings(text, uuid, uuid, app_public.booking_status, timestamptz, timestamptz) is 'For managers: bookings by what is in their reference, their purpose, or the name, e-mail address or phone number of the customer, whichever way it is written; by organisation, offering, status and start (from, and before). Without a status all but holds; name an offering or a range of time where there are many. Errors: RSARG more than 200 characters.';
+revoke execute on function app_public.find_bookings(text, uuid, uuid, app_public.booking_status, timestamptz, timestamptz) from public;
+grant execute on function app_public.find_bookings(text, uuid, uuid, app_public.booking_status, timestamptz, timestamptz) to reslot_user, reslot_admin;
+--! EndIncluded functions/find_bookings.sql
 --! Included functions/cleanup.sql
 create function app_private.cleanup(batch integer default 10000) returns integer
 language plpgsql volatile security definer

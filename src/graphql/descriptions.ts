@@ -69,6 +69,8 @@ const INPUTS: Record<string, string> = {
   specialRequests: 'What somebody wishes.',
   startsAt: 'The start, as a moment with its offset (2026-11-20T18:00:00+01:00).',
   subject: 'One line that says what it is about.',
+  status: 'Where it is in its life.',
+  text: 'What to look for, whichever way it is written.',
   timeZone: 'IANA time zone, such as Europe/Berlin.',
   to: 'The end of the range.',
   unreadOnly: 'Whether to leave out what has been read.',

@@ -73,6 +73,7 @@ const EXTREMES: Record<string, readonly unknown[]> = {
     ...['[{"weekday": 1, "opens": "allballs", "closes": "now"}]'],
   ],
   'app_public.member_role': [],
+  'app_public.booking_status': [],
   'app_public.blackout_kind': [],
 };
 

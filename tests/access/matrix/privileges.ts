@@ -18,7 +18,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.confirm_booking app_public.create_blackout app_public.create_booking
     app_public.create_booking_for app_public.deactivate_account app_public.decline_slot
     app_public.erase_customer app_public.erase_me app_public.expire_due app_public.export_my_data
-    app_public.failed_deliveries app_public.generate_slots app_public.job_health app_public.join_waitlist
+    app_public.failed_deliveries app_public.find_bookings app_public.generate_slots app_public.job_health app_public.join_waitlist
     app_public.leave_waitlist app_public.lift_blackout app_public.mark_no_show
     app_public.mark_notifications_read app_public.members app_public.message_slot
     app_public.slot_manifest app_public.slot_manifest_csv app_public.modify_booking

@@ -69,6 +69,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
 
   bookingsNeedingNoConfirmation: { rule: MANAGER_ELSE_NOTHING },
   bookingsThatWouldBeReleased: { rule: MANAGER_ELSE_NOTHING },
+  findBookings: { rule: MANAGER_ELSE_NOTHING },
   failedDeliveries: { rule: MANAGER_ELSE_NOTHING },
   sparedBookings: { rule: MANAGER_ELSE_NOTHING },
   waitlist: { rule: MANAGER_ELSE_NOTHING },
