@@ -29,6 +29,9 @@ create type app_private.deadline_subject as enum ('booking', 'entry', 'freeing',
 
 create type app_private.link_action as enum ('confirm', 'cancel', 'claim', 'decline', 'leave', 'approve', 'reject', 'unsubscribe', 'verify', 'reset', 'magic');
 
+create type app_private.look_up as (retry_after integer, booking jsonb);
+comment on type app_private.look_up is 'A booking as its reference and address show it, or nothing; with `retry_after` (seconds) nothing was looked up.';
+
 create type app_private.next_deadline as (action app_private.deadline_action, due_at timestamp with time zone);
 comment on type app_private.next_deadline is 'What time will do next to a subject, and when.';
 
@@ -297,7 +300,7 @@ create table app_private.sign_in_attempts (
   constraint sign_in_attempts_pkey PRIMARY KEY (address_hash)
 );
 CREATE INDEX sign_in_attempts_last_at_idx ON app_private.sign_in_attempts USING btree (last_at);
-comment on table app_private.sign_in_attempts is 'Sign-ins tried per address (SHA-256 of it) since the last that succeeded.';
+comment on table app_private.sign_in_attempts is 'Sign-ins tried per address (SHA-256 of it) since the last that succeeded; likewise bookings looked up, per address and per reference.';
 
 create table app_private.simulated_clock (
   now_at timestamp with time zone not null,
@@ -2514,22 +2517,12 @@ CREATE OR REPLACE FUNCTION app_private.begin_sign_in(email text)
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_hash bytea := sha256(convert_to(app_private.normalise_email(email), 'UTF8'));
-  v_attempts app_private.sign_in_attempts;
   v_check app_private.sign_in_check;
-  v_now timestamptz;
 begin
-  insert into app_private.sign_in_attempts as a (address_hash) values (v_hash)
-  on conflict on constraint sign_in_attempts_pkey do update set address_hash = excluded.address_hash
-  returning * into v_attempts;
-  v_now := app_private.clock();
-  if v_now < app_private.locked_until(v_attempts) then
-    v_check.retry_after := ceil(extract(epoch from app_private.locked_until(v_attempts) - v_now));
+  v_check.retry_after := app_private.count_attempt(app_private.normalise_email(email));
+  if v_check.retry_after is not null then
     return v_check;
   end if;
-  update app_private.sign_in_attempts a
-  set failures = case when a.last_at < v_now - interval '24 hours' then 1 else a.failures + 1 end, last_at = v_now
-  where a.address_hash = v_hash;
   select null, u.id, s.password_hash into v_check
   from app_public.users u
   join app_private.user_secrets s on s.user_id = u.id
@@ -2675,6 +2668,22 @@ AS $function$
   limit 1
 $function$;
 comment on function app_private.booking_deadline(app_public.bookings,app_public.policy_versions) is 'The next thing time will do to a booking; null if nothing.';
+
+CREATE OR REPLACE FUNCTION app_private.booking_in_short(booking app_public.bookings)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object(
+    'reference', booking.reference, 'status', booking.status, 'organizationName', g.name, 'offeringName', f.name,
+    'startsAt', booking.starts_at, 'endsAt', booking.ends_at, 'timeZone', app_private.zone_of(f.id),
+    'partySize', booking.party_size, 'price', booking.price::text, 'refund', booking.refund::text,
+    'currency', booking.currency, 'attendanceConfirmed', booking.attendance_confirmed_at is not null,
+    'confirmBy', booking.confirm_by)
+  from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
+  where f.id = booking.offering_id
+$function$;
+comment on function app_private.booking_in_short(app_public.bookings) is 'A booking without the person.';
 
 CREATE OR REPLACE FUNCTION app_private.booking_link_standing(action app_private.link_action, booking app_public.bookings, now_at timestamp with time zone)
  RETURNS text
@@ -3458,6 +3467,30 @@ begin
 end
 $function$;
 comment on function app_private.confirm_attendance(uuid,app_public.confirmation_source,jsonb) is 'Records the customer''s yes; again: the same. Errors: RSNTF, RSSTA released or not live, RSTIM begun.';
+
+CREATE OR REPLACE FUNCTION app_private.count_attempt(key text)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_hash bytea := sha256(convert_to(key, 'UTF8'));
+  v_attempts app_private.sign_in_attempts;
+  v_now timestamptz;
+begin
+  insert into app_private.sign_in_attempts as a (address_hash) values (v_hash)
+  on conflict on constraint sign_in_attempts_pkey do update set address_hash = excluded.address_hash
+  returning * into v_attempts;
+  v_now := app_private.clock();
+  if v_now < app_private.locked_until(v_attempts) then
+    return ceil(extract(epoch from app_private.locked_until(v_attempts) - v_now));
+  end if;
+  update app_private.sign_in_attempts a
+  set failures = case when a.last_at < v_now - interval '24 hours' then 1 else a.failures + 1 end, last_at = v_now
+  where a.address_hash = v_hash;
+  return null;
+end
+$function$;
+comment on function app_private.count_attempt(text) is 'Counts an attempt, or gives the seconds to wait until the next.';
 
 CREATE OR REPLACE FUNCTION app_private.csv_cell(value text)
  RETURNS text
@@ -5365,6 +5398,42 @@ CREATE OR REPLACE FUNCTION app_private.locked_until(attempts app_private.sign_in
  IMMUTABLE
 RETURN CASE WHEN ((attempts).failures >= 5) THEN ((attempts).last_at + make_interval(secs => LEAST((3600)::double precision, ((30)::double precision * ((2)::double precision ^ (LEAST(((attempts).failures - 5), 10))::double precision))))) ELSE NULL::timestamp with time zone END;
 comment on function app_private.locked_until(app_private.sign_in_attempts) is 'Until when an address is locked: 30 seconds after the fifth failure, doubling up to an hour; null if it is not.';
+
+CREATE OR REPLACE FUNCTION app_private.look_up_booking(reference text, email text, organization_slug text DEFAULT NULL::text)
+ RETURNS app_private.look_up
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_organization_id uuid := case when organization_slug is not null then app_private.organization_of_slug(organization_slug) end;
+  v_email text := app_private.normalise_email(app_private.checked_email(email));
+  v_reference text := upper(app_private.checked_text(reference, 100));
+  v_found app_private.look_up;
+begin
+  if v_reference is null then
+    perform app_private.fail('RSARG', 'Give the reference of the booking, such as RS-20261120-7K3QXA.');
+  end if;
+  v_found.retry_after := app_private.count_attempt('booking ' || v_reference);
+  v_found.retry_after := greatest(v_found.retry_after, app_private.count_attempt('booking of ' || v_email));
+  if v_found.retry_after is not null then
+    return v_found;
+  end if;
+  select null, app_private.booking_in_short(b) into v_found
+  from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+  where c.email_normalised = v_email and c.erased_at is null and b.reference = v_reference and b.status <> 'held'
+    and (v_organization_id is null or b.organization_id = v_organization_id)
+  order by b.starts_at desc limit 1;
+  if v_found.booking is not null then
+    delete from app_private.sign_in_attempts a
+    where a.address_hash in (
+      sha256(convert_to('booking ' || v_reference, 'UTF8')), sha256(convert_to('booking of ' || v_email, 'UTF8')));
+  end if;
+  return v_found;
+end
+$function$;
+grant execute on function app_private.look_up_booking(text,text,text) to reslot_app;
+comment on function app_private.look_up_booking(text,text,text) is 'The booking with this reference of the customer with this address, or nothing, or the seconds to wait. What does not exist, and what somebody else has, is counted and answered alike. Errors: RSARG, RSNTF no such organisation.';
 
 CREATE OR REPLACE FUNCTION app_private.mail_is_withheld(customer app_public.customers, kind text, max_per_day integer)
  RETURNS text

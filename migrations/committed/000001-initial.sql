@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8f8a848cde3c29bc4e98b273aee101670be93eba
+--! Hash: sha1:2d415637e49750765c256c81cf3f94345a864956
 --! Message: initial
 
 --! Included all.sql
@@ -1629,7 +1629,7 @@ create table app_private.sign_in_attempts (
   constraint hash_is_sha_256 check (octet_length(address_hash) = 32)
 );
 create index sign_in_attempts_last_at_idx on app_private.sign_in_attempts (last_at);
-comment on table app_private.sign_in_attempts is 'Sign-ins tried per address (SHA-256 of it) since the last that succeeded.';
+comment on table app_private.sign_in_attempts is 'Sign-ins tried per address (SHA-256 of it) since the last that succeeded; likewise bookings looked up, per address and per reference.';
 --! EndIncluded tables/sign_in_attempts.sql
 --! Included tables/audit_log.sql
 create table app_public.audit_log (
@@ -7710,6 +7710,10 @@ create type app_private.sign_in_check as (
 );
 comment on type app_private.sign_in_check is 'What to compare a password with; with `retry_after` (seconds) nothing is compared.';
 --! EndIncluded types/sign_in_check.sql
+--! Included types/look_up.sql
+create type app_private.look_up as (retry_after integer, booking jsonb);
+comment on type app_private.look_up is 'A booking as its reference and address show it, or nothing; with `retry_after` (seconds) nothing was looked up.';
+--! EndIncluded types/look_up.sql
 --! Included types/member.sql
 create type app_public.member as (
   membership_id uuid,
@@ -8231,14 +8235,12 @@ return case when attempts.failures >= 5
   then attempts.last_at + make_interval(secs => least(3600, 30 * 2 ^ least(attempts.failures - 5, 10))) end;
 comment on function app_private.locked_until(app_private.sign_in_attempts) is 'Until when an address is locked: 30 seconds after the fifth failure, doubling up to an hour; null if it is not.';
 
-create function app_private.begin_sign_in(email text) returns app_private.sign_in_check
-language plpgsql volatile security definer
-set search_path = pg_catalog, app_public, app_private, pg_temp
+create function app_private.count_attempt(key text) returns integer
+language plpgsql volatile
 as $$
 declare
-  v_hash bytea := sha256(convert_to(app_private.normalise_email(email), 'UTF8'));
+  v_hash bytea := sha256(convert_to(key, 'UTF8'));
   v_attempts app_private.sign_in_attempts;
-  v_check app_private.sign_in_check;
   v_now timestamptz;
 begin
   insert into app_private.sign_in_attempts as a (address_hash) values (v_hash)
@@ -8246,12 +8248,27 @@ begin
   returning * into v_attempts;
   v_now := app_private.clock();
   if v_now < app_private.locked_until(v_attempts) then
-    v_check.retry_after := ceil(extract(epoch from app_private.locked_until(v_attempts) - v_now));
-    return v_check;
+    return ceil(extract(epoch from app_private.locked_until(v_attempts) - v_now));
   end if;
   update app_private.sign_in_attempts a
   set failures = case when a.last_at < v_now - interval '24 hours' then 1 else a.failures + 1 end, last_at = v_now
   where a.address_hash = v_hash;
+  return null;
+end
+$$;
+comment on function app_private.count_attempt(text) is 'Counts an attempt, or gives the seconds to wait until the next.';
+
+create function app_private.begin_sign_in(email text) returns app_private.sign_in_check
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_check app_private.sign_in_check;
+begin
+  v_check.retry_after := app_private.count_attempt(app_private.normalise_email(email));
+  if v_check.retry_after is not null then
+    return v_check;
+  end if;
   select null, u.id, s.password_hash into v_check
   from app_public.users u
   join app_private.user_secrets s on s.user_id = u.id
@@ -8261,7 +8278,9 @@ begin
 end
 $$;
 comment on function app_private.begin_sign_in(text) is 'Counts a sign-in and gives the hash to compare with, or the seconds to wait. An address without account is counted and locked in the same way.';
-revoke execute on function app_private.locked_until(app_private.sign_in_attempts), app_private.begin_sign_in(text) from public;
+revoke execute on function
+  app_private.locked_until(app_private.sign_in_attempts), app_private.count_attempt(text),
+  app_private.begin_sign_in(text) from public;
 grant execute on function app_private.begin_sign_in(text) to reslot_app;
 
 create function app_private.begin_password_check(user_id uuid) returns app_private.sign_in_check
@@ -8457,6 +8476,62 @@ comment on function app_private.send_links_again(text, text) is 'Mails the links
 revoke execute on function app_private.send_links_again(text, text) from public;
 grant execute on function app_private.send_links_again(text, text) to reslot_app;
 --! EndIncluded functions/people/send_links_again.sql
+--! Included functions/people/look_up_booking.sql
+-- For guests who have the reference at hand and not the mail. It shows what they have booked and no more: whoever wants to
+-- change it has the links sent again. Counted for the reference and for the address, in this order always, so that
+-- neither can be tried out against many of the other; returned, not raised, as in begin_sign_in.
+
+create function app_private.booking_in_short(booking app_public.bookings) returns jsonb
+language sql stable
+as $$
+  select jsonb_build_object(
+    'reference', booking.reference, 'status', booking.status, 'organizationName', g.name, 'offeringName', f.name,
+    'startsAt', booking.starts_at, 'endsAt', booking.ends_at, 'timeZone', app_private.zone_of(f.id),
+    'partySize', booking.party_size, 'price', booking.price::text, 'refund', booking.refund::text,
+    'currency', booking.currency, 'attendanceConfirmed', booking.attendance_confirmed_at is not null,
+    'confirmBy', booking.confirm_by)
+  from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
+  where f.id = booking.offering_id
+$$;
+comment on function app_private.booking_in_short(app_public.bookings) is 'A booking without the person.';
+
+create function app_private.look_up_booking(reference text, email text, organization_slug text default null)
+returns app_private.look_up
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_organization_id uuid := case when organization_slug is not null then app_private.organization_of_slug(organization_slug) end;
+  v_email text := app_private.normalise_email(app_private.checked_email(email));
+  v_reference text := upper(app_private.checked_text(reference, 100));
+  v_found app_private.look_up;
+begin
+  if v_reference is null then
+    perform app_private.fail('RSARG', 'Give the reference of the booking, such as RS-20261120-7K3QXA.');
+  end if;
+  v_found.retry_after := app_private.count_attempt('booking ' || v_reference);
+  v_found.retry_after := greatest(v_found.retry_after, app_private.count_attempt('booking of ' || v_email));
+  if v_found.retry_after is not null then
+    return v_found;
+  end if;
+  select null, app_private.booking_in_short(b) into v_found
+  from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+  where c.email_normalised = v_email and c.erased_at is null and b.reference = v_reference and b.status <> 'held'
+    and (v_organization_id is null or b.organization_id = v_organization_id)
+  order by b.starts_at desc limit 1;
+  if v_found.booking is not null then
+    delete from app_private.sign_in_attempts a
+    where a.address_hash in (
+      sha256(convert_to('booking ' || v_reference, 'UTF8')), sha256(convert_to('booking of ' || v_email, 'UTF8')));
+  end if;
+  return v_found;
+end
+$$;
+comment on function app_private.look_up_booking(text, text, text) is 'The booking with this reference of the customer with this address, or nothing, or the seconds to wait. What does not exist, and what somebody else has, is counted and answered alike. Errors: RSARG, RSNTF no such organisation.';
+revoke execute on function
+  app_private.booking_in_short(app_public.bookings), app_private.look_up_booking(text, text, text) from public;
+grant execute on function app_private.look_up_booking(text, text, text) to reslot_app;
+--! EndIncluded functions/people/look_up_booking.sql
 --! Included functions/people/profile.sql
 create function app_private.signed_in_user_id() returns uuid
 language plpgsql stable

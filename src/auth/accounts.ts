@@ -24,11 +24,16 @@ export interface Accounts {
   resetPassword(origin: Origin, token: string, password: string): Promise<void>;
   changePassword(origin: Origin, session: Session, input: ChangePasswordInput): Promise<void>;
   sendLinksAgain(origin: Origin, input: AddressInput): Promise<void>;
+  lookUpBooking(origin: Origin, input: LookUpInput): Promise<object>;
 }
 
 export interface AddressInput {
   email: string;
   organizationSlug?: string | null;
+}
+
+export interface LookUpInput extends AddressInput {
+  reference: string;
 }
 
 export interface SignUpInput extends AddressInput {
@@ -56,11 +61,17 @@ interface CheckRow {
   password_hash: string | null;
 }
 
+interface LookUpRow {
+  retry_after: number | null;
+  booking: object | null;
+}
+
 /** Longer than the slowest of the ways through these functions, whoever has the address. */
 const EVEN_MS = 250;
 const LONGEST_CHAIN = 10;
 const WRONG_CREDENTIALS =
   'The e-mail address and the password do not belong together, or the address has not been verified yet.';
+const NO_SUCH_BOOKING = 'There is no booking with this reference and this e-mail address.';
 const SESSION_OVER = 'Your session is over. Please sign in again.';
 
 type Sql = <T>(origin: Origin, text: string, values: unknown[]) => Promise<T>;
@@ -108,6 +119,16 @@ function addressActions({ sql }: Means) {
       checkText(input);
       const values = [input.email, input.organizationSlug];
       await evenly(sql(origin, 'select app_private.send_links_again($1, $2)', values));
+    },
+    lookUpBooking: async (origin: Origin, input: LookUpInput) => {
+      checkText(input);
+      const values = [input.reference, input.email, input.organizationSlug];
+      const text = 'select * from app_private.look_up_booking($1, $2, $3)';
+      const found = await evenly(sql<LookUpRow>(origin, text, values));
+      if (found.retry_after !== null)
+        throw tooMany(found.retry_after, 'have your links sent again');
+      if (!found.booking) throw new Refusal('RSNTF', NO_SUCH_BOOKING);
+      return found.booking;
     },
   };
 }
@@ -182,20 +203,22 @@ function passwordActions({ sql }: Means) {
 async function checkPassword(check: CheckRow, password: string) {
   const { retry_after: seconds, user_id: userId, password_hash: passwordHash } = check;
   if (seconds !== null) {
-    throw new Refusal(
-      'RSRAT',
-      `There were too many attempts. Please wait ${inWords(seconds)}, or sign in by a link in a mail.`,
-      { retryAfterSeconds: seconds },
-    );
+    throw tooMany(seconds, 'sign in by a link in a mail');
   }
   const matches = await passwordMatches(passwordHash, password);
   return matches && userId !== null && passwordHash !== null ? { userId, passwordHash } : null;
 }
 
+function tooMany(seconds: number, otherwise: string): Refusal {
+  const message = `There were too many attempts. Please wait ${inWords(seconds)}, or ${otherwise}.`;
+  return new Refusal('RSRAT', message, { retryAfterSeconds: seconds });
+}
+
 /** The answer comes after the same time, so that the time does not tell whether an address is known. */
-async function evenly(action: Promise<unknown>): Promise<void> {
+async function evenly<T>(action: Promise<T>): Promise<T> {
   const [outcome] = await Promise.allSettled([action, sleep(EVEN_MS)]);
   if (outcome.status === 'rejected') throw outcome.reason;
+  return outcome.value;
 }
 
 /** PostgreSQL cannot hold NUL or half a surrogate pair in a text; say so before it does. */

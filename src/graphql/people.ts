@@ -5,7 +5,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { context, type FieldArgs, type SideEffectStep, sideEffect } from 'postgraphile/grafast';
 import { extendSchema, gql } from 'postgraphile/utils';
-import type { AddressInput, ChangePasswordInput, SignedIn, SignUpInput } from '../auth/accounts.ts';
+import type {
+  AddressInput,
+  ChangePasswordInput,
+  LookUpInput,
+  SignedIn,
+  SignUpInput,
+} from '../auth/accounts.ts';
 import { noRefreshCookie, readRefreshCookie, refreshCookie } from '../auth/cookies.ts';
 import type { Auth } from '../auth/index.ts';
 import { Refusal } from '../auth/refusal.ts';
@@ -87,6 +93,48 @@ const typeDefs = gql`
     organizationSlug: String
   }
 
+  "Input of \`lookUpBooking\`."
+  input LookUpBookingInput {
+    "The reference, as it stands in the mail."
+    reference: String!
+    "The address that it was booked with."
+    email: String!
+    "Short name of the organisation; none: any."
+    organizationSlug: String
+  }
+
+  """
+  A booking as whoever knows its reference and its address sees it: nothing about the person.
+  """
+  type BookingSummary {
+    "Its reference."
+    reference: String!
+    "Where it is in its life."
+    status: BookingStatus!
+    "Whose offering it is."
+    organizationName: String!
+    "What is booked."
+    offeringName: String!
+    "The start."
+    startsAt: Datetime!
+    "The end."
+    endsAt: Datetime!
+    "IANA time zone of the offering."
+    timeZone: String!
+    "How many people."
+    partySize: Int!
+    "The price it was sold at."
+    price: BigFloat!
+    "What of it is given back, if it was cancelled."
+    refund: BigFloat
+    "ISO 4217 code of the price."
+    currency: String!
+    "Whether attendance is confirmed."
+    attendanceConfirmed: Boolean!
+    "Until when attendance is to be confirmed."
+    confirmBy: Datetime
+  }
+
   "Input of \`signInWithMagicLink\`."
   input SignInWithMagicLinkInput {
     "The token from the link in the mail."
@@ -150,6 +198,8 @@ const typeDefs = gql`
     changePassword(input: ChangePasswordInput!): AcceptedPayload!
     "Mails the links of what is coming up to an address, for guests who lost theirs. The answer is the same whether or not anything is. Errors: RSARG, RSNTF no such organisation."
     sendLinksAgain(input: AddressInput!): AcceptedPayload!
+    "Shows a booking to whoever knows its reference and the e-mail address it was booked with; to change it, have the links sent again. Errors: RSNTF there is none, or it is somebody else's; RSRAT too many attempts with the reference or the address (details: retryAfterSeconds); RSARG."
+    lookUpBooking(input: LookUpBookingInput!): BookingSummary!
   }
 `;
 
@@ -250,6 +300,9 @@ function accountPlans({ accounts }: Auth) {
       await accounts.changePassword(request, signedInCaller(request), input);
       return ACCEPTED;
     }),
+    lookUpBooking: mutation<LookUpInput>((input, request) =>
+      accounts.lookUpBooking(request, input),
+    ),
     sendLinksAgain: mutation<AddressInput>(async (input, request) => {
       await accounts.sendLinksAgain(request, input);
       return ACCEPTED;

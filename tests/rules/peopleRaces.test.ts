@@ -79,12 +79,12 @@ describe('many sign-ins at once', () => {
   ];
 
   test('compare five passwords and no more', async () => {
-    await rewrite('app_private.begin_sign_in(text)', [slowly]);
+    await rewrite('app_private.count_attempt(text)', [slowly]);
     expect(await compared()).toBe(5);
   });
 
   test('would compare more without the lock', async () => {
-    await rewrite('app_private.begin_sign_in(text)', [
+    await rewrite('app_private.count_attempt(text)', [
       slowly,
       ['do update set address_hash = excluded.address_hash', 'do nothing'],
       ['returning * into v_attempts;', '; select * into v_attempts from sign_in_attempts;'],

@@ -133,8 +133,11 @@ async function checkDoneBy(
   return findings;
 }
 
-/** With nothing due there is nothing to do; an anonymous sign-out ends no session. */
-const QUIET = new Set(['autoCancelNow', 'expireDue', 'signOut']);
+/**
+ * With nothing due there is nothing to do; an anonymous sign-out ends no session; a look-up that finds
+ * something is not even counted.
+ */
+const QUIET = new Set(['autoCancelNow', 'expireDue', 'lookUpBooking', 'signOut']);
 
 /** Who does it: the caller, or somebody just like them, if it would be their last deed. */
 export async function actorFor(

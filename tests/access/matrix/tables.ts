@@ -293,6 +293,8 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',
   QueueLength: 'organizationId offeringId offeringName waiting offered stuck oldest',
   AcceptedPayload: 'accepted',
+  BookingSummary: `reference status organizationName offeringName startsAt endsAt timeZone partySize price refund
+    currency attendanceConfirmed confirmBy`,
   SessionPayload: 'userId accessToken accessTokenExpiresAt refreshToken',
 };
 

@@ -3,7 +3,6 @@ const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 const NOWHERE = '0197a000-0000-7000-8000-00000000dead';
 
 const OF_WORDS: Readonly<Record<string, string>> = {
-  reference: 'RS-20300604-AAAAAA',
   slug: 'no-such-organisation',
   token: 'A'.repeat(22),
   refreshToken: 'A'.repeat(43),
@@ -15,6 +14,12 @@ let nobodies = 0;
 function nobody(): string {
   nobodies += 1;
   return `nobody${nobodies}@example.com`;
+}
+
+/** Likewise. */
+function noReference(): string {
+  nobodies += 1;
+  return `RS-20300604-${String(nobodies).padStart(6, 'A')}`;
 }
 
 export function absent<T>(values: T): T {
@@ -30,6 +35,7 @@ function replaced(value: unknown, name: string): unknown {
   }
   if (typeof value !== 'string') return value;
   if (/^email/.test(name)) return nobody();
+  if (name === 'reference') return noReference();
   if (name === 'nodeId') return nodeIdOfNothing(value);
   return UUID.test(value) ? NOWHERE : (OF_WORDS[name] ?? value);
 }
