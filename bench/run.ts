@@ -9,6 +9,7 @@ import { type Ground, openGround } from './ground.ts';
 import { type GrowthRow, measureGrowth } from './growth.ts';
 import { measureIdle, measureSoak } from './idle.ts';
 import { type Figures, round } from './load.ts';
+import { measurePlaces } from './places.ts';
 import { type Product, startMailServer, startProduct } from './product.ts';
 import { releases } from './release.ts';
 import { measureRush, prepareBare } from './rush.ts';
@@ -27,6 +28,7 @@ type Part = () => Promise<{ table: string[]; figures: unknown; broken?: number }
 const parts: Record<string, Part> = {
   release: () => onProduct(measureReleases),
   rush: () => onProduct(measureRushes),
+  places: () => onProduct(measureSlots),
   storm: measureStorms,
   // One process, so that everybody is everybody's neighbour.
   abuse: () => onProduct(measureAbuses, 1),
@@ -90,6 +92,17 @@ const measureRushes: Parameters<typeof onProduct>[0] = async (ground, product) =
   const { rush, ratios } = await measureRush(ground, product, SECONDS);
   const lines = Object.entries(ratios).map(([name, ratio]) => line(name, [ratio]));
   return { figures: { rush, ratios }, table: [...tableOf('rush (32 clients)', rush), ...lines] };
+};
+
+const measureSlots: Parameters<typeof onProduct>[0] = async (ground, product) => {
+  await product.stopWorkers();
+  const figures = await measurePlaces(ground, product);
+  const table = [
+    ...tableOf('one slot (64 clients)', figures.rush),
+    ...Object.entries(figures.ratios).map(([name, ratio]) => line(name, [ratio])),
+    line('slots made per s', [figures.slotsPerSecond]),
+  ];
+  return { figures, table };
 };
 
 const measureAbuses: Parameters<typeof onProduct>[0] = async (ground, product) => {

@@ -15,7 +15,7 @@ const ROUNDS = 3;
 const CELLS = 200;
 const HOUR_MS = 3_600_000;
 /** What one is told when somebody else was faster. */
-const TAKEN = 'RSFUL';
+export const TAKEN = 'RSFUL';
 
 export interface Cell {
   offering: string;
@@ -71,25 +71,30 @@ function userOf(ground: Ground, n: number): string {
   return ground.users[n % ground.users.length] ?? '';
 }
 
-/**
- * A table like that of the bookings: its columns, checks, indexes and foreign keys, and the
- * constraint that keeps bookings apart. No triggers, no other rows.
- */
-export async function prepareBare(ground: Ground): Promise<void> {
+/** A table like that of the bookings: its columns, checks, indexes and foreign keys. No triggers, no other rows. */
+export async function createBare(ground: Ground, name: string, constraint = ''): Promise<void> {
   await ground.owner.query(`
-    create table app_private.bare_bookings (like app_public.bookings including all, resource_id uuid not null,
-      constraint bare_do_not_overlap exclude using gist (resource_id with =, room with &&));
+    create table app_private.${name} (like app_public.bookings including all ${constraint});
     do $$
     declare v_key record;
     begin
       for v_key in select conname, pg_get_constraintdef(oid) as definition from pg_constraint
         where conrelid = 'app_public.bookings'::regclass and contype = 'f'
       loop
-        execute format('alter table app_private.bare_bookings add constraint %I %s', v_key.conname, v_key.definition);
+        execute format('alter table app_private.${name} add constraint %I %s', v_key.conname, v_key.definition);
       end loop;
     end $$;
     grant usage on schema app_private to reslot_app;
-    grant insert, select on app_private.bare_bookings to reslot_app`);
+    grant insert, select on app_private.${name} to reslot_app`);
+}
+
+/** And the constraint that keeps bookings apart. */
+export function prepareBare(ground: Ground): Promise<void> {
+  return createBare(
+    ground,
+    'bare_bookings',
+    ', resource_id uuid not null, constraint bare_do_not_overlap exclude using gist (resource_id with =, room with &&)',
+  );
 }
 
 interface Ids {
@@ -167,9 +172,9 @@ async function orTaken(answer: Promise<pg.QueryResult>): Promise<boolean> {
   }
 }
 
-async function connect(url: string, setUp: string): Promise<pg.Client[]> {
+export async function connect(url: string, setUp: string, count = CLIENTS): Promise<pg.Client[]> {
   return Promise.all(
-    Array.from({ length: CLIENTS }, async () => {
+    Array.from({ length: count }, async () => {
       const client = new pg.Client({ connectionString: url });
       client.on('error', () => undefined);
       await client.connect();
