@@ -93,11 +93,12 @@ async function makeSlots(
     (await ground.owner.query<{ id: string }>(text, values)).rows[0]?.id;
   const guide = await made(
     `insert into app_public.resources (organization_id, name, time_zone)
-     select id, 'Guide', 'Europe/Berlin' from app_public.organizations returning id`,
+     select id, 'Guide', 'Europe/Berlin' from app_public.organizations where slug = 'bench' returning id`,
   );
   const tour = await made(
     `insert into app_public.offerings (organization_id, policy_id, kind, allocation, name, price)
-     select organization_id, id, 'tour', 'capacity', 'Walk', 20 from app_public.policies returning id`,
+     select organization_id, id, 'tour', 'capacity', 'Walk', 20 from app_public.policies
+     where organization_id = (select id from app_public.organizations where slug = 'bench') returning id`,
   );
   await made(
     `insert into app_public.offering_resources (offering_id, resource_id, organization_id)
@@ -161,8 +162,10 @@ async function statements(ground: Ground, clients: Clients, slot: Slot): Promise
           )
           insert into app_private.bare_places (
             organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at,
-            room, party_size, adults, children, infants, places, currency, confirm_by, created_by, created_at, made_at)
-          select $9, $2, p.id, $3, $4, $5, 'confirmed', $6, $7, tstzrange($6, $7), 1, 1, 0, 0, 1, 'EUR',
+            room, party_size, adults, children, infants, places, person_price, adult_price, child_price, infant_price, subtotal,
+            discount, tax, tax_included, price, currency, confirm_by, created_by, created_at, made_at)
+          select $9, $2, p.id, $3, $4, $5, 'confirmed', $6, $7, tstzrange($6, $7), 1, 1, 0, 0, 1, 20, 20, 14, 0, 20,
+            0, 1.82, true, 20, 'EUR',
             $6, $8, now(), now()
           from place p returning id`,
         values: [

@@ -9,6 +9,7 @@ import { type Ground, openGround } from './ground.ts';
 import { type GrowthRow, measureGrowth } from './growth.ts';
 import { measureIdle, measureSoak } from './idle.ts';
 import { type Figures, round } from './load.ts';
+import { measureMonths } from './months.ts';
 import { measurePlaces } from './places.ts';
 import { type Product, startMailServer, startProduct } from './product.ts';
 import { releases } from './release.ts';
@@ -20,6 +21,7 @@ const SECONDS = setting('BENCH_SECONDS', 5);
 const STORM = setting('BENCH_STORM', 10_000);
 const PAST = setting('BENCH_PAST', 1_000_000);
 const FUTURE = setting('BENCH_FUTURE', 1_000_000);
+const SLOTS = setting('BENCH_SLOTS', 1_000_000);
 const IDLE_SECONDS = setting('BENCH_IDLE_SECONDS', 60);
 const SOAK_SECONDS = setting('BENCH_SOAK_SECONDS', 120);
 
@@ -29,6 +31,17 @@ const parts: Record<string, Part> = {
   release: () => onProduct(measureReleases),
   rush: () => onProduct(measureRushes),
   places: () => onProduct(measureSlots),
+  months: async () => {
+    const figures = await measureMonths(SLOTS);
+    const rows = Object.entries(figures.ms);
+    return {
+      figures,
+      table: [
+        line(`month among ${figures.slots} slots`, ['p50 ms', 'p99 ms']),
+        ...rows.map(([name, { p50, p99 }]) => line(name, [p50, p99])),
+      ],
+    };
+  },
   storm: measureStorms,
   // One process, so that everybody is everybody's neighbour.
   abuse: () => onProduct(measureAbuses, 1),
