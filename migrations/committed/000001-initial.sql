@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:2d415637e49750765c256c81cf3f94345a864956
+--! Hash: sha1:74501dc0a9b6c0d9e2a0bd4c252e9accf2b8bf24
 --! Message: initial
 
 --! Included all.sql
@@ -560,7 +560,7 @@ create table app_public.policy_versions (
     least(child_rate, infant_rate, group_discount, tax_rate) >= 0
     and greatest(child_rate, infant_rate, group_discount, tax_rate) <= 1 and group_from between 2 and 100000
   ),
-  constraint rounding_is_sane check (rounding between 0.01 and 1000),
+  constraint rounding_is_sane check (rounding between 0.01 and 1000 and rounding = round(rounding, 2)),
   constraint refunds_descend check (
     half_refund_until >= interval '0' and full_refund_until >= half_refund_until
     and full_refund_until <= interval '366 days'
@@ -899,6 +899,8 @@ create table app_public.schedules (
     and array_position(weekdays, null) is null
   ),
   constraint rule_where_it_counts check ((recurrence = 'custom') = (rrule is not null)),
+  -- Every minute, or a calendar that has to be computed, for decades: one such rule would hold up everybody's slots.
+  constraint rule_is_of_days_and_hours check (rrule !~ '(BYMINUTE|BYSECOND|RSCALE)='),
   constraint rule_is_one_line check (length(rrule) <= 500 and rrule ~ '^FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)(;[A-Z0-9=,+-]+)*$'),
   constraint capacity_is_positive check (capacity between 1 and 100000),
   constraint minimum_fits check (min_size between 0 and capacity),
@@ -1321,7 +1323,10 @@ create table app_public.waitlist_entries (
   constraint ended_means_not_live check ((ended_at is null) = (status in ('waiting', 'offered')))
 );
 create unique index waitlist_entries_one_live_per_range
-  on app_public.waitlist_entries (customer_id, offering_id, starts_at, ends_at, day) nulls not distinct where ended_at is null;
+  on app_public.waitlist_entries (customer_id, offering_id, starts_at, ends_at) where day is null and ended_at is null;
+-- Not by its range, which is that of a slot while this is offered.
+create unique index waitlist_entries_one_live_per_day
+  on app_public.waitlist_entries (customer_id, offering_id, day) where day is not null and ended_at is null;
 create index waitlist_entries_slot_id_idx on app_public.waitlist_entries (slot_id);
 create index waitlist_entries_live_day_idx on app_public.waitlist_entries (offering_id, day)
   where day is not null and ended_at is null;
@@ -2706,7 +2711,8 @@ language sql stable
 as $$
   select case when entry.for_places
     then exists (select from app_private.slots_of(entry) s
-                 where entry.places <= s.capacity - s.taken and app_private.is_on_sale(s))
+                 where entry.places <= s.capacity - s.taken and s.starts_at > (select app_private.clock())
+                   and app_private.is_on_sale(s))
     else app_private.is_free(entry.offering_id, entry.room) end
 $$;
 comment on function app_private.has_room(app_public.waitlist_entries) is 'Whether what somebody waits for is free. Only true as long as the room is locked.';
@@ -2866,7 +2872,8 @@ language plpgsql immutable
 as $$
 declare
   v_minor constant numeric := app_private.minor_unit(currency);
-  v_rounding constant numeric := greatest(policy.rounding, v_minor);
+  -- Never to what cannot be paid, such as half a yen.
+  v_rounding constant numeric := greatest(app_private.rounded(policy.rounding, v_minor), v_minor);
   v_quote app_public.quote;
   v_net numeric;
 begin
@@ -3816,6 +3823,11 @@ as $$
   where e.customer_id = booking.customer_id and e.ended_at is null
     and tstzrange(e.starts_at, e.ends_at) && tstzrange(booking.starts_at, booking.ends_at)
     and (everywhere or e.offering_id = any (app_private.offerings_sharing(array[booking.offering_id])))
+    -- Who waits for a day and gets something else for a part of it may still have another slot.
+    and (e.day is null or e.slot_id is not null or e.offering_id = booking.offering_id or not exists (
+      select from app_private.slots_of(e) s
+      where s.starts_at > (select app_private.clock())
+        and not tstzrange(s.starts_at, s.ends_at) && tstzrange(booking.starts_at, booking.ends_at)))
   order by e.id
 $$;
 comment on function app_private.overlapping_entries(app_public.bookings, boolean) is 'What the customer of a booking still waits for at its time, in the same rooms or everywhere.';
@@ -4234,7 +4246,7 @@ begin
   select * into v_policy from app_public.policy_versions p where p.id = booking.policy_version_id;
   v_party := app_private.places_for(party, v_policy);
   -- Fewer people on the same slot are always welcome, also to what is closed by now.
-  if v_moves or v_party.places > booking.places then
+  if v_moves or v_party.places > booking.places or v_party.size > booking.party_size then
     perform app_private.check_slot(slot, v_policy, v_party, v_now, not as_manager);
   end if;
   if v_moves and not as_manager then
@@ -4261,7 +4273,8 @@ begin
   end if;
   perform app_private.take_room(v_booking);
   perform app_private.close_overlapping_entries(v_booking) where v_moves;
-  perform app_private.hand_on_places(booking.slot_id);
+  -- Else nothing has become free, and who let go of these places stays passed over.
+  perform app_private.hand_on_places(booking.slot_id) where v_moves or v_party.places < booking.places;
   return v_booking;
 end
 $$;
@@ -4307,9 +4320,6 @@ declare
   v_slot app_public.slots;
   v_party app_private.party := party;
 begin
-  if booking.slot_id is null then
-    perform app_private.fail('RSARG', 'This was booked by the hour; it has no slot, and its party is just a number.');
-  end if;
   v_slot := app_private.find_slot(coalesce(slot_id, booking.slot_id), booking.offering_id);
   if party.size is null then
     v_party := row(booking.party_size, booking.adults, booking.children, booking.infants, booking.places)::app_private.party;
@@ -4356,7 +4366,9 @@ declare
   v_before app_public.bookings := v_booking;
   v_during tstzrange := tstzrange(v_booking.starts_at, v_booking.ends_at);
 begin
-  if num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+  if v_booking.slot_id is null and num_nonnulls(slot_id, party_size, adults, children, infants) > 0 then
+    perform app_private.fail('RSARG', 'This was booked by the hour; it has no slot, and its party is just a number.');
+  elsif num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
     if v_booking.slot_id is not null then
       perform app_private.fail('RSARG', 'A slot has its own start and end: leave them out.');
     end if;
@@ -4747,8 +4759,9 @@ begin
   elsif exists (
     select from app_public.waitlist_entries e
     where e.customer_id = customer.id and e.offering_id = offering.id and e.ended_at is null
-      and e.starts_at = lower(during) and e.ends_at = upper(during)
-      and e.day is not distinct from check_may_wait.day
+      -- For a day also while one of its slots is offered.
+      and (e.day = check_may_wait.day
+        or num_nonnulls(e.day, check_may_wait.day) = 0 and e.starts_at = lower(during) and e.ends_at = upper(during))
   ) then
     perform app_private.fail('RSDUP', 'You are already waiting for this time.');
   elsif policy.max_entries_per_day <= (
@@ -4861,7 +4874,10 @@ begin
     end if;
   end if;
   perform app_private.check_slot(v_slot, policy, party, now_at, false);
-  if party.size > policy.max_party or party.places > v_slot.capacity then
+  if party.size < policy.min_party then
+    perform app_private.fail('RSLIM', format('A party has at least %s people here.', policy.min_party),
+      jsonb_build_object('minParty', policy.min_party));
+  elsif party.size > policy.max_party or party.places > v_slot.capacity then
     perform app_private.fail('RSLIM', format('A party has at most %s people here.', least(policy.max_party, v_slot.capacity)),
       jsonb_build_object('maxParty', least(policy.max_party, v_slot.capacity)));
   end if;
@@ -4893,7 +4909,9 @@ begin
     perform app_private.fail('RSARG', 'Wait for a slot or for a day, not for both.');
   elsif day is not null and day not between date '1900-01-01' and date '9999-01-01' then
     perform app_private.fail('RSTIM', 'The day has to be a real date.');
-  elsif day is null or num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+  elsif day is not null and num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    perform app_private.fail('RSARG', 'Who waits for a day waits for all of it: leave start and end out.');
+  elsif day is null then
     v_during := app_private.requested_room(offering_id, slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
   v_id := app_private.begin_idempotent('join_waitlist', idempotency_key,
@@ -4928,7 +4946,10 @@ begin
   v_others := array(
     select distinct o.offering_id from app_public.waitlist_entries o
     where o.customer_id = v_entry.customer_id and o.ended_at is null and o.offering_id <> v_entry.offering_id
-      and tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at));
+      and (tstzrange(o.starts_at, o.ends_at) && tstzrange(v_entry.starts_at, v_entry.ends_at)
+        -- A slot of a day may last into the next.
+        or exists (select from app_private.slots_of(v_entry) s
+                   where tstzrange(o.starts_at, o.ends_at) && tstzrange(s.starts_at, s.ends_at))));
   if v_others <> '{}' then
     perform app_private.lock_room(v_others || v_entry.offering_id);
   end if;
@@ -5846,6 +5867,9 @@ begin
   v_policy := app_private.policy_of(app_private.find_offering(v_schedule.offering_id));
   v_zone := app_private.zone_of(v_schedule.offering_id);
   foreach v_start in array local_starts loop
+    continue when not v_schedule.active or v_schedule.recurrence <> 'custom' and not exists (
+      select from app_private.recurrence_dates(v_schedule, v_start::date, v_start::date) d (day)
+      where d.day + v_schedule.local_start = v_start);
     return next app_private.make_slot(v_schedule, v_policy, v_zone, v_start, v_now);
   end loop;
 end
@@ -5864,13 +5888,16 @@ begin
   elsif since is null or until is null or since > until
      or since not between date '1900-01-01' and date '9000-01-01' or until - 731 > since then
     perform app_private.fail('RSARG', 'Name two dates, the first not after the last, and at most two years apart.');
+  elsif app_private.resources_of(v_schedule.offering_id) = '{}' then
+    -- Its resources are the lock on its room: without one nothing would be locked.
+    perform app_private.fail('RSSTA', 'This offering uses no resource yet: name its guide, vehicle or meeting point first.');
   elsif v_schedule.recurrence = 'custom' then
     perform app_private.fail('RSARG', 'The slots of a custom rule are made by the nightly job.');
   end if;
   return v_schedule;
 end
 $$;
-comment on function app_private.managed_schedule(uuid, date, date) is 'A schedule of which the caller makes slots. Errors: RSNTF, RSARG.';
+comment on function app_private.managed_schedule(uuid, date, date) is 'A schedule of which the caller makes slots. Errors: RSNTF, RSARG, RSSTA no resource.';
 
 create function app_public.planned_slots(schedule_id uuid, "from" date, "to" date) returns setof app_public.planned_slot
 language plpgsql stable security definer rows 100
@@ -5888,7 +5915,7 @@ begin
     order by d.day;
 end
 $$;
-comment on function app_public.planned_slots(uuid, date, date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG.';
+comment on function app_public.planned_slots(uuid, date, date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG, RSSTA no resource.';
 
 create function app_public.generate_slots(schedule_id uuid, "from" date, "to" date) returns setof app_public.planned_slot
 language plpgsql volatile security definer rows 100
@@ -5904,7 +5931,7 @@ begin
     select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, "from", "to") d (day) order by 1));
 end
 $$;
-comment on function app_public.generate_slots(uuid, date, date) is 'For managers: makes the slots of a schedule between two local dates at most two years apart, and says what became of each date. Local times stay local; a start that daylight saving skips is reported, not moved; blackouts, and times at which a guide or vehicle is elsewhere, are passed over; what somebody has booked is never changed. Again: the same. (Each night a job keeps the policy''s `advanceDays` filled.) Errors: RSNTF, RSARG, RSSTA not active.';
+comment on function app_public.generate_slots(uuid, date, date) is 'For managers: makes the slots of a schedule between two local dates at most two years apart, and says what became of each date. Local times stay local; a start that daylight saving skips is reported, not moved; blackouts, and times at which a guide or vehicle is elsewhere, are passed over; what somebody has booked is never changed. Again: the same. (Each night a job keeps the policy''s `advanceDays` filled.) Errors: RSNTF, RSARG, RSSTA not active, or no resource.';
 
 create function app_private.schedules_to_fill()
 returns table (schedule_id uuid, rrule text, local_start time, valid_from date, first_day date, last_day date)
@@ -5935,7 +5962,7 @@ begin
   return query select * from app_private.make_slots(v_schedule.id, coalesce(local_starts, array(
     select d.day + v_schedule.local_start from app_private.recurrence_dates(v_schedule, first_day, last_day) d (day)
     order by 1)))
-  where v_schedule.id is not null;
+  where v_schedule.id is not null and app_private.resources_of(v_schedule.offering_id) <> '{}';
 end
 $$;
 comment on function app_private.fill_schedule(uuid, date, date, timestamp[]) is 'For the nightly job: makes the slots of a schedule between two local dates; of a custom one at the local times that its rule gives.';
@@ -5996,7 +6023,8 @@ begin
   where s.id = slot.id
   returning * into v_slot;
   -- Whoever waits for any slot of the day goes on waiting; whoever waits for this one waits for nothing.
-  perform app_private.end_offer(e.id, (case when e.day is null then 'closed' else 'waiting' end)::app_public.waitlist_status, reason)
+  -- Nobody has let go of it, so that nobody is passed over for another slot of the day.
+  perform app_private.end_offer(e.id, 'waiting', reason)
   from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered';
   update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
   where e.slot_id = slot.id and e.status = 'waiting';
@@ -6023,7 +6051,8 @@ declare
   v_now timestamptz := app_private.clock();
 begin
   select * into v_policy from app_public.policy_versions p where p.id = v_slot.policy_version_id;
-  if (app_private.slot_deadline(v_slot, v_policy)).action <> 'check_minimum'
+  -- Also null, if it has been cancelled meanwhile.
+  if (app_private.slot_deadline(v_slot, v_policy)).action is distinct from 'check_minimum'
      or v_slot.starts_at - v_policy.minimum_cutoff > v_now then
     return;
   end if;
@@ -6173,6 +6202,10 @@ begin
      or price < 0 or price >= 10000000000 or price <> round(price, 2) then
     perform app_private.fail('RSARG', 'The capacity and the minimum have to be from 0 to 100000, the price an amount.');
   end if;
+  -- It could never reach its size, and might be cancelled for it.
+  if coalesce(min_size, v_slot.min_size) > v_capacity then
+    perform app_private.fail('RSARG', 'The minimum cannot be more than the capacity: change both.');
+  end if;
   if v_capacity < (select coalesce(sum(b.places), 0) from app_public.bookings b
                    where b.slot_id = v_slot.id and b.status in ('pending', 'confirmed', 'in_progress')) then
     perform app_private.refuse_over_bookings(v_slot, 'More places than that are booked (see details).');
@@ -6188,7 +6221,8 @@ begin
   set capacity = v_capacity, min_size = coalesce(alter_slot.min_size, s.min_size), price = coalesce(alter_slot.price, s.price),
       closed_at = v_slot.closed_at, closed_reason = v_slot.closed_reason, altered_at = app_private.clock()
   where s.id = v_slot.id;
-  perform app_private.hand_on_places(v_slot.id);
+  -- Of a price alone nothing becomes free.
+  perform app_private.hand_on_places(v_slot.id) where v_capacity > v_slot.capacity or v_capacity < v_slot.taken;
   select * into v_slot from app_public.slots s where s.id = v_slot.id;
   return v_slot;
 end
@@ -7905,7 +7939,7 @@ begin
   for v_entry_id in
     select e.id from (
       select w.id, row_number() over (
-        partition by w.offering_id, w.starts_at, w.ends_at, w.day
+        partition by w.offering_id, w.day, case when w.day is null then tstzrange(w.starts_at, w.ends_at) end
         order by (w.status = 'offered') desc, w.priority, w.joined_at, w.id) as place
       from app_public.waitlist_entries w
       where w.customer_id = any (customer_ids) and w.ended_at is null
