@@ -51,7 +51,7 @@ const BROKEN: { what: string; changes: Change[] }[] = [
     what: 'a move keeps the deadline of confirmation',
     changes: [
       [
-        'move_booking(app_public.bookings,tstzrange,boolean)',
+        'retime_booking(app_public.bookings,app_public.policy_versions,tstzrange,tstzrange,boolean,timestamptz)',
         'confirm_by = v_terms.confirm_by',
         'confirm_by = b.confirm_by',
       ],
