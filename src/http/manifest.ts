@@ -91,11 +91,8 @@ const LINES = `
 
 const SLOT = `
   select f.name as "offeringName", to_jsonb(s.starts_at) #>> '{}' as "startsAt", to_jsonb(s.ends_at) #>> '{}' as "endsAt",
-    coalesce(
-      (select r.time_zone from app_public.offering_resources x join app_public.resources r on r.id = x.resource_id
-       where x.offering_id = f.id order by r.id limit 1), g.time_zone) as "timeZone"
+    app_private.zone_of(f.id) as "timeZone"
   from app_public.slots s join app_public.offerings f on f.id = s.offering_id
-  join app_public.organizations g on g.id = f.organization_id
   where s.id = $1`;
 
 function refusal(code: ErrorCode): Error {
