@@ -2763,6 +2763,7 @@ CREATE OR REPLACE FUNCTION app_private.cancel_slot_for(slot app_public.slots, re
 AS $function$
 declare
   v_slot app_public.slots;
+  v_entry app_public.waitlist_entries;
   v_booking app_public.bookings;
 begin
   update app_public.slots s set ended_at = app_private.clock(), cancelled_reason = cancel_slot_for.reason
@@ -2772,8 +2773,14 @@ begin
   -- Nobody has let go of it, so that nobody is passed over for another slot of the day.
   perform app_private.end_offer(e.id, 'waiting', reason)
   from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered';
-  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
-  where e.slot_id = slot.id and e.status = 'waiting';
+  for v_entry in
+    update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
+    where e.slot_id = slot.id and e.status = 'waiting'
+    returning *
+  loop
+    perform app_private.notify_customer(v_entry.customer_id, 'entry_ended', null, v_entry.id,
+      jsonb_build_object('reason', reason));
+  end loop;
   for v_booking in
     select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null order by b.id
   loop
@@ -2785,7 +2792,7 @@ begin
   return v_slot;
 end
 $function$;
-comment on function app_private.cancel_slot_for(app_public.slots,text) is 'Cancels a locked slot and its bookings, and tells their customers.';
+comment on function app_private.cancel_slot_for(app_public.slots,text) is 'Cancels a locked slot and its bookings, and tells their customers and who waited for it.';
 
 CREATE OR REPLACE FUNCTION app_private.change_password(user_id uuid, old_hash text, new_hash text, session_id uuid)
  RETURNS void
@@ -8436,6 +8443,8 @@ AS $function$
     (select g.time_zone from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
      where f.id = zone_of.offering_id))
 $function$;
+grant execute on function app_private.zone_of(uuid) to reslot_admin;
+grant execute on function app_private.zone_of(uuid) to reslot_user;
 comment on function app_private.zone_of(uuid) is 'The IANA time zone an offering lives in: its first resource''s, else the organisation''s.';
 
 CREATE OR REPLACE FUNCTION app_private.zone_of_customer(customer_id uuid, offering_id uuid)

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:74501dc0a9b6c0d9e2a0bd4c252e9accf2b8bf24
+--! Hash: sha1:6030b0b9842d27f212a413e02f5c0fbd9173de44
 --! Message: initial
 
 --! Included all.sql
@@ -2052,6 +2052,8 @@ revoke execute on function
   app_private.wall_time_if_any(timestamp, text), app_private.wall_time(timestamp, text),
   app_private.requested_range(uuid, timestamptz, timestamptz, timestamp, timestamp),
   app_private.with_buffers(tstzrange, app_public.policy_versions) from public;
+-- For pages that show local times; what it reads everybody may who may ask.
+grant execute on function app_private.zone_of(uuid) to reslot_user, reslot_admin;
 --! EndIncluded functions/hours.sql
 --! Included functions/availability.sql
 create function app_public.availability(offering_id uuid, "from" timestamptz, "to" timestamptz)
@@ -6017,6 +6019,7 @@ language plpgsql volatile
 as $$
 declare
   v_slot app_public.slots;
+  v_entry app_public.waitlist_entries;
   v_booking app_public.bookings;
 begin
   update app_public.slots s set ended_at = app_private.clock(), cancelled_reason = cancel_slot_for.reason
@@ -6026,8 +6029,14 @@ begin
   -- Nobody has let go of it, so that nobody is passed over for another slot of the day.
   perform app_private.end_offer(e.id, 'waiting', reason)
   from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered';
-  update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
-  where e.slot_id = slot.id and e.status = 'waiting';
+  for v_entry in
+    update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
+    where e.slot_id = slot.id and e.status = 'waiting'
+    returning *
+  loop
+    perform app_private.notify_customer(v_entry.customer_id, 'entry_ended', null, v_entry.id,
+      jsonb_build_object('reason', reason));
+  end loop;
   for v_booking in
     select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null order by b.id
   loop
@@ -6039,7 +6048,7 @@ begin
   return v_slot;
 end
 $$;
-comment on function app_private.cancel_slot_for(app_public.slots, text) is 'Cancels a locked slot and its bookings, and tells their customers.';
+comment on function app_private.cancel_slot_for(app_public.slots, text) is 'Cancels a locked slot and its bookings, and tells their customers and who waited for it.';
 
 create function app_private.check_minimum(slot_id uuid) returns void
 language plpgsql volatile

@@ -156,6 +156,15 @@ describe('the words of a message', () => {
     expect(await words('system')).not.toMatch(/as you asked|had to cancel/);
   });
 
+  it('says whether somebody waited in vain, or for what does not take place, and why', async () => {
+    const words = async (reason: string | null, language: 'de' | 'en') =>
+      (await render('entry_ended', { ...SAMPLES.entry_ended, reason }, language)).text;
+    expect(await words('Storm', 'en')).toMatch(/does not take place.*Storm/s);
+    expect(await words('Sturm', 'de')).toMatch(/findet nicht statt.*Sturm/s);
+    expect(await words(null, 'en')).toContain('no place became free in time');
+    expect(await words(null, 'en')).not.toContain('does not take place');
+  });
+
   it.each(['slot_available', 'last_call'] as const)(
     'says in %s where the place is, and what it costs unless it is free',
     async (kind) => {

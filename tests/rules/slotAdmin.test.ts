@@ -141,6 +141,8 @@ describe('A slot that is cancelled', () => {
     await call(db, world.manager, 'cancel_slot', { slot_id, reason: 'Storm' });
     expect(await statusOf(db, forDay.id, forSlot.id)).toEqual(['waiting', 'closed']);
     expect(await entry(db, forDay.id)).toMatchObject({ slot_id: null, hold_id: null });
+    expect(await told(db, cem)).toContain('entry_ended');
+    expect(await told(db, bob)).not.toContain('entry_ended');
   });
 });
 
