@@ -82,7 +82,7 @@ describe('At a lock', () => {
 
 describe('A claim that waits for the lock while its deadline passes', () => {
   async function claimHeldUp(weaken?: Weaken): Promise<{ claimed: string; entry: string }> {
-    const field = await openField({ weaken });
+    const field = await openField({}, weaken);
     const ground = field.grounds[0] as Ground;
     try {
       const { entries, deadline } = await offered(ground, 4, ground.world.left);

@@ -2,7 +2,8 @@
  * Everything that can meet, meeting at once: a hundred rounds each, in the long run
  * (RESLOT_LONG=1) ten thousand. controls.test.ts shows that these races see a missing lock.
  */
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Field, openField } from '../support/field.ts';
 import { problemsOf, type Scenario, usualRounds } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
 import * as keys from './keyScenarios.ts';
@@ -22,11 +23,17 @@ const groups: Record<string, Scenario[]> = {
   'Racing with time': [...Object.values(single), ...blackouts],
 };
 
+let field: Field;
+beforeAll(async () => {
+  field = await openField();
+}, MINUTES);
+afterAll(() => field?.close());
+
 describe.each(Object.entries(groups))('%s', (_, scenarios) => {
   test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
     '%s',
     async (_name, scenario) => {
-      expect(await problemsOf(scenario, usualRounds())).toEqual([]);
+      expect(await problemsOf(scenario, usualRounds(), { field })).toEqual([]);
     },
     process.env.RESLOT_LONG ? 4 * HOURS : 10 * MINUTES,
   );

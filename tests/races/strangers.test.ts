@@ -14,7 +14,7 @@ let ids: Record<'booking' | 'entry' | 'customer' | 'delivery' | 'slot' | 'schedu
 let stranger: string;
 
 beforeAll(async () => {
-  field = await openField({});
+  field = await openField();
   ground = field.grounds[0] as Ground;
   await field.db.setClock(at('08:00', 1));
   stranger = await createUser(field.db, 'Stranger');

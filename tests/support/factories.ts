@@ -282,16 +282,13 @@ export async function deliverMail(db: TestDatabase): Promise<{ kind: string; add
       kind: string;
       address: string;
       model: Record<string, unknown>;
-    }>('select * from app_private.lease_deliveries(50)');
+    }>(
+      `select l.*, app_private.mark_delivery_sent(l.delivery_id, l.attempt),
+         app_private.follow_up_delivery(l.delivery_id)
+       from app_private.lease_deliveries(50) l`,
+    );
     if (batch.length === 0) return sent;
-    for (const mail of batch) {
-      await db.query('select app_private.mark_delivery_sent($1, $2)', [
-        mail.delivery_id,
-        mail.attempt,
-      ]);
-      await db.query('select app_private.follow_up_delivery($1)', [mail.delivery_id]);
-      sent.push(mail);
-    }
+    sent.push(...batch);
   }
 }
 
@@ -299,12 +296,12 @@ export async function deliverMail(db: TestDatabase): Promise<{ kind: string; add
 export async function runDueDeadlines(db: TestDatabase): Promise<string[]> {
   const done: string[] = [];
   for (;;) {
-    const [due] = await db.rows<{ subject_id: string; action: string }>(
-      `select subject_id, action from app_private.deadlines
-       where due_at <= (select app_private.clock()) order by due_at, subject_id limit 1`,
+    const [due] = await db.rows<{ action: string }>(
+      `select d.action, app_private.run_deadline(d.subject_id)
+       from (select subject_id, action from app_private.deadlines
+         where due_at <= (select app_private.clock()) order by due_at, subject_id limit 1) d`,
     );
     if (!due) return done;
-    await db.query('select app_private.run_deadline($1)', [due.subject_id]);
     done.push(due.action);
     if (done.length > 1000) throw new Error(`Deadlines do not come to an end: ${due.action}`);
   }

@@ -5,7 +5,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type ClonedDatabase, cloneDatabase, type TestDatabase, testDatabase } from './database.ts';
+import {
+  type ClonedDatabase,
+  cloneDatabase,
+  emptyDatabase,
+  type TestDatabase,
+  testDatabase,
+} from './database.ts';
 import { advanceTo, createUser, createWorld, deliverMail, type World } from './factories.ts';
 
 const GATE = 7;
@@ -47,6 +53,8 @@ export interface Ground {
 export interface Field {
   db: TestDatabase;
   grounds: Ground[];
+  /** Takes away all that has happened, and makes new grounds. */
+  layOut(layout: Layout): Promise<void>;
   /** Lets all of them run at once. */
   race(actions: Action[]): Promise<Outcome[]>;
   /** The second starts while the first has done its work and not yet committed. */
@@ -57,13 +65,13 @@ export interface Field {
 /** Changes the database of a run before the race, for controls. */
 export type Weaken = (db: TestDatabase) => Promise<void>;
 
-export interface FieldOptions {
-  policy?: Record<string, unknown> | undefined;
-  weaken?: Weaken | undefined;
+export interface Layout {
   grounds?: number;
+  policy?: Record<string, unknown> | undefined;
 }
 
-export async function openField({ policy, weaken, grounds = 1 }: FieldOptions): Promise<Field> {
+/** Connections are slow at first, so scenarios may follow each other on one field, each laid out anew. */
+export async function openField(layout: Layout = {}, weaken?: Weaken): Promise<Field> {
   const database = await cloneDatabase();
   const connections = new Connections(database);
   const close = async () => {
@@ -71,20 +79,20 @@ export async function openField({ policy, weaken, grounds = 1 }: FieldOptions): 
     await database.drop();
   };
   try {
-    const db = testDatabase(inTurn(await connections.control()));
-    const together = new Together(grounds);
-    const made: Ground[] = [];
-    for (let n = 0; n < grounds; n++) {
-      made.push(await openGround(db, connections, together, n, policy));
-    }
-    await weaken?.(db);
-    return {
+    const db = testDatabase(inTurn(await connections.take('owner', CONTROL)));
+    const field: Field = {
       db,
-      grounds: made,
-      race: (actions) => race(db, connections, actions, grounds),
+      grounds: await openGrounds(db, connections, layout),
+      layOut: async (next) => {
+        await emptyDatabase(database);
+        field.grounds = await openGrounds(db, connections, next);
+      },
+      race: (actions) => race(db, connections, actions, field.grounds.length),
       overlap: (first, second) => overlap(db, connections, first, second),
       close,
     };
+    await weaken?.(db);
+    return field;
   } catch (error) {
     await close();
     throw error;
@@ -104,6 +112,19 @@ function inTurn(client: pg.Client): pg.Client {
   });
 }
 
+async function openGrounds(
+  db: TestDatabase,
+  connections: Connections,
+  { grounds = 1, policy }: Layout,
+): Promise<Ground[]> {
+  const together = new Together(grounds);
+  const made: Ground[] = [];
+  for (let n = 0; n < grounds; n++) {
+    made.push(await openGround(db, connections, together, n, policy));
+  }
+  return made;
+}
+
 async function openGround(
   db: TestDatabase,
   connections: Connections,
@@ -119,7 +140,7 @@ async function openGround(
     world,
     users,
     act: async (action) => {
-      const client = await connections.take(action, `of ground ${index}`);
+      const client = await connections.take(action.login, index);
       const outcome = await run(client, action);
       if (!outcome.ok) throw new Error(`${outcome.code} ${outcome.message} from ${action.sql}`);
       return outcome.value;
@@ -164,8 +185,11 @@ async function race(
 ): Promise<Outcome[]> {
   const started = new Map<string, Promise<Outcome>>();
   const runners: (() => Promise<Outcome>)[] = [];
-  for (const [index, action] of actions.entries()) {
-    const client = await connections.take(action, String(index));
+  const used = new Map<Action['login'], number>();
+  for (const action of actions) {
+    const index = used.get(action.login) ?? 0;
+    used.set(action.login, index + 1);
+    const client = await connections.take(action.login, index);
     runners.push(() => run(client, action, (action.delayMs ?? 0) * stretch));
   }
   await db.query('select pg_advisory_lock($1)', [GATE]);
@@ -187,8 +211,8 @@ async function overlap(
   first: Action,
   second: Action,
 ): Promise<{ outcomes: Outcome[]; waited: boolean }> {
-  const one = await connections.take(first, '0');
-  const two = await connections.take(second, '1');
+  const one = await connections.take(first.login, 0);
+  const two = await connections.take(second.login, 1);
   const [pidOne, pidTwo] = [await processOf(one), await processOf(two)];
   const before = await send(one, `begin; ${settings(first)}; ${first.sql}`, 2);
   // The server reports an error a moment before it gives the locks up; after this it has.
@@ -269,7 +293,10 @@ async function send(client: pg.Client, text: string, index: number): Promise<Out
   }
 }
 
-/** Connections that are opened when first needed and kept for the following rounds. */
+/** The connection that prepares and looks; it takes no part in races. */
+const CONTROL = -1;
+
+/** Connections that are opened when first needed and kept. */
 class Connections {
   readonly #database: ClonedDatabase;
   readonly #clients = new Map<string, pg.Client>();
@@ -278,20 +305,8 @@ class Connections {
     this.#database = database;
   }
 
-  control(): Promise<pg.Client> {
-    return this.#get('owner', 'control');
-  }
-
-  take(action: Action, which: string): Promise<pg.Client> {
-    return this.#get(action.login, which);
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#clients.values()].map((client) => client.end()));
-  }
-
-  async #get(login: Action['login'], which: string): Promise<pg.Client> {
-    const key = `${login} ${which}`;
+  async take(login: Action['login'], index: number): Promise<pg.Client> {
+    const key = `${login} ${index}`;
     const known = this.#clients.get(key);
     if (known) return known;
     const client = new pg.Client({
@@ -300,5 +315,9 @@ class Connections {
     this.#clients.set(key, client);
     await client.connect();
     return client;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#clients.values()].map((client) => client.end()));
   }
 }

@@ -23,8 +23,8 @@ import {
 export type { Action, Ground, Outcome, Weaken } from './field.ts';
 
 const CLIENTS = 64;
-/** Starts that share a database; each lies `DAYS_APART` days after the one before. */
-const STARTS_PER_FIELD = 40;
+/** Starts on one layout, each `DAYS_APART` days after the one before; then looking for what is wrong gets slow. */
+const STARTS_PER_LAYOUT = 12;
 const DAYS_APART = 5;
 
 export interface Round {
@@ -81,39 +81,47 @@ export function usualRounds(): number {
   return process.env.RESLOT_LONG ? 10_000 : 100;
 }
 
-/** Plays at least so many rounds and returns what was wrong, or an empty list; stops at the first. */
+/**
+ * Plays at least so many rounds and returns what was wrong, or an empty list; stops at the first.
+ * Without a field to play on, it opens one.
+ */
 export async function problemsOf(
   scenario: Scenario,
   count: number,
-  weaken?: Weaken,
+  { field, weaken, clients = CLIENTS }: { field?: Field; weaken?: Weaken; clients?: number } = {},
+): Promise<string[]> {
+  const ground = field ?? (await openField({}, weaken));
+  try {
+    return await play(ground, scenario, count, clients);
+  } finally {
+    if (!field) await ground.close();
+  }
+}
+
+async function play(
+  field: Field,
+  scenario: Scenario,
+  count: number,
+  clients: number,
 ): Promise<string[]> {
   const { policy } = scenario;
-  const grounds = await groundsFor(scenario);
-  let left = Math.ceil(count / grounds);
-  while (left > 0) {
-    const field = await openField({ policy, weaken, grounds });
-    try {
-      for (let start = 0; start < STARTS_PER_FIELD && left > 0; start++, left--) {
-        const problems = await playRounds(field, scenario, 4 + start * DAYS_APART);
-        if (problems.length > 0) return problems;
-      }
-    } finally {
-      await field.close();
-    }
+  const grounds = Math.floor(clients / (await actionsOf(field, scenario)));
+  const starts = Math.ceil(count / grounds);
+  for (let start = 0; start < starts; start++) {
+    const place = start % STARTS_PER_LAYOUT;
+    if (place === 0) await field.layOut({ policy, grounds });
+    const problems = await playRounds(field, scenario, 4 + place * DAYS_APART);
+    if (problems.length > 0) return problems;
   }
   return [];
 }
 
-/** How many rounds of a scenario keep 64 clients busy. */
-async function groundsFor(scenario: Scenario): Promise<number> {
-  const field = await openField({ policy: scenario.policy });
-  try {
-    await field.db.setClock(at('08:00', 1));
-    const { actions } = await scenario.prepare(field.grounds[0] as Ground, 4);
-    return Math.floor(CLIENTS / actions.length);
-  } finally {
-    await field.close();
-  }
+/** How many actions a round of a scenario has. */
+async function actionsOf(field: Field, scenario: Scenario): Promise<number> {
+  await field.layOut({ policy: scenario.policy });
+  await field.db.setClock(at('08:00', 1));
+  const { actions } = await scenario.prepare(field.grounds[0] as Ground, 4);
+  return actions.length;
 }
 
 async function playRounds(field: Field, scenario: Scenario, day: number): Promise<string[]> {
