@@ -1,10 +1,11 @@
 /**
- * Everything that can meet, meeting at once: a hundred rounds each, in the long run
- * (RESLOT_LONG=1) ten thousand. controls.test.ts shows that these races see a missing lock.
+ * Everything that can meet, meeting at once: a thousand rounds each or as many as eight seconds
+ * allow, at least a hundred, and the log says how many; in the long run (RESLOT_LONG=1) ten
+ * thousand. controls.test.ts shows that these races see a missing lock.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Field, openField } from '../support/field.ts';
-import { problemsOf, type Scenario, usualRounds } from '../support/races.ts';
+import { play, type Scenario, usualLimits } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as queue from './queueScenarios.ts';
@@ -24,16 +25,22 @@ const groups: Record<string, Scenario[]> = {
 };
 
 let field: Field;
+const rounds: number[] = [];
 beforeAll(async () => {
   field = await openField();
 }, MINUTES);
-afterAll(() => field?.close());
+afterAll(async () => {
+  await field?.close();
+  process.stdout.write(`Rounds played of each race: ${rounds.join(' ')}\n`);
+});
 
 describe.each(Object.entries(groups))('%s', (_, scenarios) => {
   test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
     '%s',
     async (_name, scenario) => {
-      expect(await problemsOf(scenario, usualRounds(), { field })).toEqual([]);
+      const played = await play(field, scenario, usualLimits());
+      rounds.push(played.rounds);
+      expect(played.problems).toEqual([]);
     },
     process.env.RESLOT_LONG ? 4 * HOURS : 10 * MINUTES,
   );

@@ -76,44 +76,58 @@ export function refusals(outcomes: Outcome[]): string[] {
   return outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.code])).sort();
 }
 
-/** A hundred rounds in every run, ten thousand in the long one. */
-export function usualRounds(): number {
-  return process.env.RESLOT_LONG ? 10_000 : 100;
+export interface Limits {
+  rounds: number;
+  /** After so long it is enough, if at least `atLeast` rounds were played. */
+  milliseconds?: number;
+  atLeast?: number;
 }
 
-/**
- * Plays at least so many rounds and returns what was wrong, or an empty list; stops at the first.
- * Without a field to play on, it opens one.
- */
+/** A thousand rounds, or as many as there is time for; ten thousand in the long run, however long it takes. */
+export function usualLimits(): Limits {
+  if (process.env.RESLOT_LONG) return { rounds: 10_000 };
+  return { rounds: 1_000, milliseconds: 8_000, atLeast: 100 };
+}
+
+export interface Played {
+  rounds: number;
+  /** What was wrong; nothing is played after that. */
+  problems: string[];
+}
+
+/** Plays on a field of its own, which may be weakened, and returns what was wrong. */
 export async function problemsOf(
   scenario: Scenario,
-  count: number,
-  { field, weaken, clients = CLIENTS }: { field?: Field; weaken?: Weaken; clients?: number } = {},
+  rounds: number,
+  { weaken, clients = CLIENTS }: { weaken?: Weaken; clients?: number } = {},
 ): Promise<string[]> {
-  const ground = field ?? (await openField({}, weaken));
+  const field = await openField({}, weaken);
   try {
-    return await play(ground, scenario, count, clients);
+    return (await play(field, scenario, { rounds }, clients)).problems;
   } finally {
-    if (!field) await ground.close();
+    await field.close();
   }
 }
 
-async function play(
+export async function play(
   field: Field,
   scenario: Scenario,
-  count: number,
-  clients: number,
-): Promise<string[]> {
+  { rounds, milliseconds = Number.POSITIVE_INFINITY, atLeast = rounds }: Limits,
+  clients = CLIENTS,
+): Promise<Played> {
   const { policy } = scenario;
   const grounds = Math.floor(clients / (await actionsOf(field, scenario)));
-  const starts = Math.ceil(count / grounds);
-  for (let start = 0; start < starts; start++) {
+  const begun = Date.now();
+  const played: Played = { rounds: 0, problems: [] };
+  for (let start = 0; played.rounds < rounds; start++) {
+    if (played.rounds >= atLeast && Date.now() - begun > milliseconds) break;
     const place = start % STARTS_PER_LAYOUT;
     if (place === 0) await field.layOut({ policy, grounds });
-    const problems = await playRounds(field, scenario, 4 + place * DAYS_APART);
-    if (problems.length > 0) return problems;
+    played.problems = await playRounds(field, scenario, 4 + place * DAYS_APART);
+    played.rounds += grounds;
+    if (played.problems.length > 0) break;
   }
-  return [];
+  return played;
 }
 
 /** How many actions a round of a scenario has. */
