@@ -1,12 +1,12 @@
 /** Somebody on a connection of the server's login, who remembers what they were told. */
 import type pg from 'pg';
-import { moment } from './database.ts';
-import type { Offering } from './reference/state.ts';
+import type { Venue } from './reference/state.ts';
 import { HOUR, MINUTE } from './reference/state.ts';
+import { moment } from './statements.ts';
 
 export interface Wish {
   do: 'book' | 'join' | 'cancel' | 'move' | 'confirm' | 'claim' | 'decline' | 'leave';
-  offering: Offering;
+  offering: Venue;
   slot: number;
   n: number;
 }
@@ -28,10 +28,10 @@ export class Actor {
   readonly #entries: string[] = [];
   readonly #pool: pg.Pool;
   readonly #user: string;
-  readonly #offerings: Record<Offering, string>;
+  readonly #offerings: Record<Venue, string>;
   readonly #day: number;
 
-  constructor(pool: pg.Pool, user: string, offerings: Record<Offering, string>, day: number) {
+  constructor(pool: pg.Pool, user: string, offerings: Record<Venue, string>, day: number) {
     this.#pool = pool;
     this.#user = user;
     this.#offerings = offerings;

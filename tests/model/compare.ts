@@ -1,9 +1,10 @@
 /** Plays one sequence of commands in the reference model and in the database, and compares them after every step. */
 import type { DatabaseState, ModelDatabase, Session } from './database.ts';
 import { type Command, carryOut } from './reference/commands.ts';
-import { lastCallAt } from './reference/queue.ts';
-import { newState, type Policy, Refusal, type State } from './reference/state.ts';
-import { dueOfBooking, dueOfEntry } from './reference/time.ts';
+import { lastCallAt } from './reference/offers.ts';
+import { takenOf } from './reference/slots.ts';
+import { newState, type Policy, Refusal, type Slot, type State } from './reference/state.ts';
+import { dueOfBooking, dueOfEntry, dueOfSlot } from './reference/time.ts';
 
 /** The next command, made with what the model knows; null if there is nothing to command. */
 export type Chooser = (state: State) => Command | null;
@@ -32,9 +33,15 @@ export async function play(
     seen.push(...state.bookings.map((booking) => `booking ${booking.status}`));
     seen.push(...state.entries.map((entry) => `entry ${entry.status}`));
     seen.push(...marks(state));
+    seen.push(...state.slots.map((slot) => `slot ${fateOf(slot)}`));
     seen.push(...state.messages.map((message) => `${message.kind} ${message.status}`));
     return seen;
   });
+}
+
+function fateOf(slot: Slot): string {
+  if (slot.cancelled) return 'cancelled';
+  return slot.endedAt !== null ? 'over' : slot.closed ? 'closed' : 'open';
 }
 
 function marks(s: State): string[] {
@@ -84,6 +91,7 @@ function differences(state: State, actual: DatabaseState): string[] {
   const problems = [
     ...rowsDiffer('booking', bookingRows(state), actual.bookings),
     ...rowsDiffer('entry', entryRows(state), actual.entries),
+    ...rowsDiffer('slot', slotRows(state), actual.slots),
   ];
   const messages = messageLines(state);
   const found = [...actual.messages].sort();
@@ -141,6 +149,14 @@ function entryRows(s: State): Record<string, unknown>[] {
     const passed = row.passed && row.status === 'waiting' && s.now < lastCallAt(s, entry);
     const due = dueOfEntry(s, entry);
     return { ...row, passed, due: due && [due.action, due.at] };
+  });
+}
+
+function slotRows(s: State): Record<string, unknown>[] {
+  return s.slots.map((slot) => {
+    const { id: _, ...row } = slot;
+    const due = dueOfSlot(s, slot);
+    return { ...row, taken: takenOf(s, slot), due: due && [due.action, due.at] };
   });
 }
 

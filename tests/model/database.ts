@@ -5,15 +5,24 @@
 import { readFile } from 'node:fs/promises';
 import type { PoolClient } from 'pg';
 import { type ClonedDatabase, cloneDatabase, testDatabase } from '../support/database.ts';
-import { createUser, createWorld, insert, type World } from '../support/factories.ts';
+import { createUser, createWorld, insert } from '../support/factories.ts';
 import type { Actor, Command } from './reference/commands.ts';
-import { DAY, OFFSETS, type Policy, SECOND, type State } from './reference/state.ts';
+import { OFFSETS, type Policy, SECOND, type State } from './reference/state.ts';
+import {
+  MIDNIGHT,
+  type ModelWorld,
+  rescheduleStatement,
+  type Subjects,
+  statementFor,
+  timeStatement,
+} from './statements.ts';
+import { addTours } from './world.ts';
 
-const MIDNIGHT = Date.parse('2030-06-03T00:00:00Z');
 const NAMES = ['0', '1', '2', '3'];
 
 export interface DatabaseState {
   bookings: Record<string, unknown>[];
+  slots: Record<string, unknown>[];
   entries: Record<string, unknown>[];
   messages: string[];
   freeings: number;
@@ -23,7 +32,7 @@ export interface DatabaseState {
 
 export interface ModelDatabase {
   clone: ClonedDatabase;
-  world: World;
+  world: ModelWorld;
   users: string[];
   /** Runs a sequence under a policy and rolls it back. */
   play<T>(policy: Policy, action: (session: Session) => Promise<T>): Promise<T>;
@@ -44,7 +53,7 @@ export async function openModelDatabase(): Promise<ModelDatabase> {
   const client = await pool.connect();
   const db = testDatabase(client);
   await client.query(await readFile(new URL('helpers.sql', import.meta.url), 'utf8'));
-  const world = await createWorld(db);
+  const world = await addTours(db, await createWorld(db));
   const users: string[] = [];
   for (const [n, name] of NAMES.entries()) {
     const values = OFFSETS[n] === 0 ? {} : { time_zone: 'Asia/Tokyo' };
@@ -85,7 +94,7 @@ export async function openModelDatabase(): Promise<ModelDatabase> {
   };
 }
 
-function policyRow(world: World, p: Policy): Record<string, unknown> {
+function policyRow(world: ModelWorld, p: Policy): Record<string, unknown> {
   const time = (us: number | undefined) =>
     us === undefined ? null : new Date(MIDNIGHT + us / 1000).toISOString().slice(11, 19);
   return {
@@ -111,6 +120,19 @@ function policyRow(world: World, p: Policy): Record<string, unknown> {
     max_bookings_per_day: p.perDay,
     max_entries_per_day: p.perDay,
     max_mails_per_day: 1000,
+    max_party: p.maxParty,
+    infants_take_places: p.infantsTakePlaces,
+    minimum_cutoff: seconds(p.minimumCutoff),
+    under_minimum: p.underMinimum,
+    full_refund_until: seconds(p.fullRefundUntil),
+    half_refund_until: seconds(p.halfRefundUntil),
+    child_rate: p.prices.child / 1000,
+    infant_rate: p.prices.infant / 1000,
+    group_discount: p.prices.groupDiscount / 1000,
+    group_from: p.prices.groupFrom,
+    tax_rate: p.prices.tax / 1000,
+    tax_included: p.prices.taxIncluded,
+    rounding: p.prices.rounding / 100,
   };
 }
 
@@ -118,12 +140,19 @@ function seconds(us: number): string {
   return `${us / SECOND} seconds`;
 }
 
-function openSession(client: PoolClient, world: World, users: string[]): Session {
+function openSession(client: PoolClient, world: ModelWorld, users: string[]): Session {
   const blackouts: string[] = [];
   const idAt = async (table: string, position: number): Promise<string> => {
     const sql = `select id from app_public.${table} order by id offset ${position} limit 1`;
     const { rows } = await client.query<{ id: string }>(sql);
     return rows[0]?.id ?? 'nothing';
+  };
+  const subjectsOf = async (command: Command): Promise<Subjects> => {
+    const slot =
+      'slot' in command && command.slot !== undefined ? await idAt('slots', command.slot) : '';
+    if ('booking' in command) return [await idAt('bookings', command.booking), slot];
+    if ('entry' in command) return [await idAt('waitlist_entries', command.entry), slot];
+    return [slot, ''];
   };
   const act = async (by: Actor, statement: string): Promise<string> => {
     const user = by === 'manager' ? world.manager : users[by];
@@ -145,13 +174,13 @@ function openSession(client: PoolClient, world: World, users: string[]): Session
       if (command.do === 'lift') {
         return act(command.by, `select app_public.lift_blackout('${blackouts[command.blackout]}')`);
       }
-      const subject =
-        'booking' in command
-          ? await idAt('bookings', command.booking)
-          : 'entry' in command
-            ? await idAt('waitlist_entries', command.entry)
-            : '';
-      const outcome = await act(command.by, statementFor(command, subject, world));
+      if (command.do === 'reschedule') {
+        return act(command.by, rescheduleStatement(command, world));
+      }
+      const outcome = await act(
+        command.by,
+        statementFor(command, await subjectsOf(command), world),
+      );
       if (command.do === 'blackout' && outcome === 'ok') {
         blackouts.push(await newestBlackout(client));
       }
@@ -171,77 +200,4 @@ async function newestBlackout(client: PoolClient): Promise<string> {
   const sql = 'select id from app_public.blackouts order by id desc limit 1';
   const { rows } = await client.query<{ id: string }>(sql);
   return rows[0]?.id ?? 'nothing';
-}
-
-/** As a literal, to the microsecond. */
-export function moment(us: number): string {
-  const day = Math.floor(us / DAY);
-  const date = new Date(MIDNIGHT + (day * DAY) / 1000).toISOString().slice(0, 10);
-  return `timestamptz '${date} 00:00Z' + interval '${us - day * DAY} microseconds'`;
-}
-
-function timeStatement(command: Command & { do: 'tick' | 'nap' }, mail: State['mail']): string {
-  const until = moment(command.until);
-  return command.do === 'tick'
-    ? `select model.tick(${until}, '${mail}')`
-    : `select app_private.set_clock(greatest(${until}, app_private.clock()))`;
-}
-
-type Call = Exclude<Command, { do: 'tick' | 'nap' | 'mail' | 'bounce' | 'lift' }>;
-
-function statementFor(c: Call, subject: string, world: World): string {
-  const name = {
-    book: 'create_booking',
-    join: 'join_waitlist',
-    modify: 'modify_booking',
-    cancel: 'cancel_booking',
-    confirm: 'confirm_booking',
-    approve: 'approve_booking',
-    reject: 'reject_booking',
-    override: 'override_auto_cancel',
-    no_show: 'mark_no_show',
-    leave: 'leave_waitlist',
-    claim: 'claim_slot',
-    decline: 'decline_slot',
-    priority: 'set_waitlist_priority',
-    blackout: 'create_blackout',
-  }[c.do];
-  return `select app_public.${name}(${argumentsOf(c, subject, world).join(', ')})`;
-}
-
-function argumentsOf(c: Call, subject: string, world: World): string[] {
-  const id = `'${subject}'`;
-  switch (c.do) {
-    case 'book':
-    case 'join':
-      return [`'${world[c.offering]}'`, moment(c.from), moment(c.to)];
-    case 'modify':
-      return [
-        id,
-        ...(c.range
-          ? [`starts_at => ${moment(c.range.from)}`, `ends_at => ${moment(c.range.to)}`]
-          : []),
-        ...(c.purpose === undefined ? [] : [`purpose => '${c.purpose}'`]),
-      ];
-    case 'cancel':
-    case 'override':
-      return [id, `'because'`];
-    case 'priority':
-      return [id, String(c.priority)];
-    case 'blackout':
-      return [
-        `'${world.organizationId}'`,
-        moment(c.from),
-        moment(c.to),
-        `'closed'`,
-        typeof c.where === 'number'
-          ? `resource_id => '${c.where === 0 ? world.leftRoom : world.rightRoom}'`
-          : c.where === 'everything'
-            ? 'offering_id => null'
-            : `offering_id => '${world[c.where]}'`,
-        `cancel_bookings => ${c.cancels}`,
-      ];
-    default:
-      return [id];
-  }
 }

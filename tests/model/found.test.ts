@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { play } from './compare.ts';
 import { type ModelDatabase, openModelDatabase } from './database.ts';
+import { PACES } from './policies.ts';
 import type { Command } from './reference/commands.ts';
 import { HOUR, MINUTE, type Policy } from './reference/state.ts';
-import { PACES } from './sequences.ts';
 
 let database: ModelDatabase;
 beforeAll(async () => {

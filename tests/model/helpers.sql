@@ -6,12 +6,19 @@ create table model.people (n integer primary key, name text not null, user_id uu
 create view model.places as
 select b.id, row_number() over (order by b.id) - 1 as n from app_public.bookings b
 union all
-select e.id, row_number() over (order by e.id) - 1 from app_public.waitlist_entries e;
+select e.id, row_number() over (order by e.id) - 1 from app_public.waitlist_entries e
+union all
+select s.id, row_number() over (order by s.id) - 1 from app_public.slots s;
 
 create function model.us(at timestamptz) returns bigint language sql immutable
 return round(extract(epoch from at - timestamptz '2030-06-03 00:00Z') * 1000000);
 create function model.at(us bigint) returns timestamptz language sql immutable
 return timestamptz '2030-06-03 00:00Z' + us * interval '1 microsecond';
+
+create function model.cents(amount numeric) returns bigint language sql immutable
+return (amount * 100)::bigint;
+create function model.day(day date) returns integer language sql immutable
+return day - date '2030-06-03';
 
 create function model.act(user_id uuid, statement text) returns text language plpgsql as $$
 declare
@@ -96,19 +103,40 @@ create function model.bookings() returns jsonb language sql stable as $$
     'reminderSent', model.us(b.reminder_sent_at), 'spared', b.spared_at is not null,
     'wouldCancel', b.would_auto_cancel_at is not null, 'overridden', b.override_at is not null,
     'purpose', b.purpose, 'endedAt', model.us(b.ended_at),
+    'slot', s.n, 'adults', b.adults, 'children', b.children, 'infants', b.infants, 'places', b.places,
+    'personPrice', model.cents(b.person_price), 'adultPrice', model.cents(b.adult_price),
+    'childPrice', model.cents(b.child_price), 'infantPrice', model.cents(b.infant_price),
+    'subtotal', model.cents(b.subtotal), 'discount', model.cents(b.discount), 'tax', model.cents(b.tax),
+    'taxIncluded', b.tax_included, 'price', model.cents(b.price), 'refund', model.cents(b.refund),
     'due', (select jsonb_build_array(d.action, model.us(d.due_at)) from app_private.deadlines d where d.subject_id = b.id)
   ) order by b.id), '[]')
   from app_public.bookings b
   join app_public.offerings f on f.id = b.offering_id
   join app_public.customers c on c.id = b.customer_id
   join model.people p on p.user_id = c.user_id
+  left join model.places s on s.id = b.slot_id
+$$;
+
+create function model.slots() returns jsonb language sql stable as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'offering', lower(f.name), 'schedule', (
+      select count(*) from app_public.schedules h where h.id < s.schedule_id),
+    'day', model.day(s.day), 'from', model.us(s.starts_at), 'to', model.us(s.ends_at), 'capacity', s.capacity,
+    'minSize', s.min_size, 'price', model.cents(s.price), 'closed', s.closed_at is not null,
+    'altered', s.altered_at is not null, 'checked', s.minimum_checked_at is not null,
+    'cancelled', s.cancelled_reason is not null, 'endedAt', model.us(s.ended_at), 'taken', s.taken,
+    'due', (select jsonb_build_array(d.action, model.us(d.due_at)) from app_private.deadlines d where d.subject_id = s.id)
+  ) order by s.id), '[]')
+  from app_public.slots s
+  join app_public.offerings f on f.id = s.offering_id
 $$;
 
 create function model.entries() returns jsonb language sql stable as $$
   select coalesce(jsonb_agg(jsonb_build_object(
     'who', p.n, 'offering', lower(split_part(f.name, ' ', 1)), 'from', model.us(e.starts_at), 'to', model.us(e.ends_at), 'status', e.status,
     'priority', e.priority, 'joinedAt', model.us(e.joined_at),
-    'hold', h.n, 'booking', b.n,
+    'hold', h.n, 'booking', b.n, 'slot', s.n, 'day', model.day(e.day),
+    'adults', e.adults, 'children', e.children, 'infants', e.infants, 'places', e.places,
     'window', (extract(epoch from e.claim_window) * 1000000)::bigint, 'offerExpires', model.us(e.offer_expires_at),
     'passed', e.passed_at is not null and e.status = 'waiting' and e.last_call_at > app_private.clock(), 'stuck', e.stuck_at is not null, 'endedAt', model.us(e.ended_at),
     'due', (select jsonb_build_array(d.action, model.us(d.due_at)) from app_private.deadlines d where d.subject_id = e.id)
@@ -119,6 +147,7 @@ create function model.entries() returns jsonb language sql stable as $$
   join model.people p on p.user_id = c.user_id
   left join model.places h on h.id = e.hold_id
   left join model.places b on b.id = e.booking_id
+  left join model.places s on s.id = e.slot_id
 $$;
 
 create function model.messages() returns jsonb language sql stable as $$
@@ -135,7 +164,8 @@ create function model.messages() returns jsonb language sql stable as $$
 $$;
 
 create function model.state() returns jsonb language sql stable as $$
-  select jsonb_build_object('bookings', model.bookings(), 'entries', model.entries(), 'messages', model.messages(),
+  select jsonb_build_object('bookings', model.bookings(), 'entries', model.entries(),
+    'slots', model.slots(), 'messages', model.messages(),
     'now', model.us(app_private.clock()),
     'freeings', (select count(*) from app_private.freeings f where f.told_at is null),
     'broken', (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from app_private.check_invariants() i))

@@ -9,7 +9,7 @@ import type pg from 'pg';
 import { checkInvariants } from '../support/database.ts';
 import { Actor, type Wish } from './actor.ts';
 import { type ModelDatabase, openModelDatabase } from './database.ts';
-import { DAY, OFFERINGS } from './reference/state.ts';
+import { DAY, VENUES } from './reference/state.ts';
 
 const ROUNDS = process.env.RESLOT_LONG === '1' ? 2_000 : 100;
 const SEED = Number(process.env.RESLOT_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -21,7 +21,7 @@ const wishes: fc.Arbitrary<Wish[]> = fc.array(
       ...(['book', 'book', 'join', 'join', 'cancel', 'cancel', 'move', 'confirm'] as const),
       ...(['claim', 'claim', 'claim', 'decline', 'leave'] as const),
     ),
-    offering: fc.constantFrom(...OFFERINGS, 'left' as const),
+    offering: fc.constantFrom(...VENUES, 'left' as const),
     slot: fc.nat(1),
     n: fc.nat(99),
   }),
@@ -76,7 +76,12 @@ async function playRounds(
     let claimed = 0;
     for (const [round, plan] of plans.entries()) {
       const actors = plan.map((wishes, n) => {
-        const actor = new Actor(app, database.users[n] ?? '', database.world, (2 + round) * DAY);
+        const actor = new Actor(
+          app,
+          database.users[n] ?? '',
+          database.world.offerings,
+          (2 + round) * DAY,
+        );
         return { actor, wishes };
       });
       await Promise.all(actors.map(({ actor, wishes }) => actor.wishAll(wishes)));

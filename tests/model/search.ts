@@ -2,7 +2,15 @@
 import fc from 'fast-check';
 import { Difference, play } from './compare.ts';
 import type { ModelDatabase } from './database.ts';
-import { policies, sequences } from './sequences.ts';
+import { policies } from './policies.ts';
+import { sequences } from './sequences.ts';
+import { tourPolicies, tourSequences } from './tourSequences.ts';
+
+const SUBJECTS = {
+  venues: fc.tuple(policies, sequences),
+  tours: fc.tuple(tourPolicies, tourSequences),
+};
+export type Subject = keyof typeof SUBJECTS;
 
 export interface Findings {
   /** The shortest sequence found and what differs after it; null if nothing does. */
@@ -14,14 +22,17 @@ export interface Findings {
 
 export async function search(
   database: ModelDatabase,
-  options: { runs: number; seed: number; shrinks?: boolean },
+  options: { of?: Subject; runs: number; seed: number; shrinks?: boolean },
 ): Promise<Findings> {
   const counts = new Map<string, number>();
-  const property = fc.asyncProperty(policies, sequences, async (policy, choosers) => {
-    for (const word of await play(database, policy, choosers)) {
-      counts.set(word, (counts.get(word) ?? 0) + 1);
-    }
-  });
+  const property = fc.asyncProperty(
+    SUBJECTS[options.of ?? 'venues'],
+    async ([policy, choosers]) => {
+      for (const word of await play(database, policy, choosers)) {
+        counts.set(word, (counts.get(word) ?? 0) + 1);
+      }
+    },
+  );
   const result = await fc.check(property, {
     numRuns: options.runs,
     seed: options.seed,

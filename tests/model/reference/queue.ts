@@ -1,15 +1,16 @@
 /** The waiting list (DESIGN §6): freed room is handed to one person after another. */
+import { hasOfferNearby, inOrder, lastCallAt, makeHold, waitForTheDayAgain } from './offers.ts';
+import { handOnPlaces, hasRoom, offerPlacesTo, slotsOf } from './slots.ts';
 import {
   type Blackout,
   type Booking,
   closes,
   DAY,
   type Entry,
+  isForPlaces,
   isFree,
   isOpen,
   item,
-  MAX_HOLD_SHARE,
-  MAX_PLANNED_OFFERS,
   OFFERINGS,
   OFFSETS,
   type Offering,
@@ -18,31 +19,10 @@ import {
   type Range,
   roomOf,
   rooms,
-  rounded,
   type State,
   share,
   tell,
 } from './state.ts';
-
-export function lastCallAt(s: State, entry: Range): number {
-  return entry.from - s.policy.lastCall;
-}
-
-function inOrder(entries: Entry[]): Entry[] {
-  return [...entries].sort(
-    (a, b) => a.priority - b.priority || a.joinedAt - b.joinedAt || a.id - b.id,
-  );
-}
-
-/** "One live offer per customer and resource". */
-function hasOfferNearby(s: State, entry: Entry): boolean {
-  return s.entries.some(
-    (e) =>
-      e.who === entry.who &&
-      e.status === 'offered' &&
-      share(rooms(e.offering), rooms(entry.offering)),
-  );
-}
 
 function isEligible(s: State, entry: Entry): boolean {
   return (
@@ -58,7 +38,10 @@ function isEligible(s: State, entry: Entry): boolean {
 
 function concerns(s: State, where: readonly number[], range: Range): (entry: Entry) => boolean {
   return (e) =>
-    e.status === 'waiting' && share(rooms(e.offering), where) && overlap(roomOf(s, e), range);
+    e.status === 'waiting' &&
+    !isForPlaces(e) &&
+    share(rooms(e.offering), where) &&
+    overlap(roomOf(s, e), range);
 }
 
 /** Offers freed room; `letsGo` is the customer who had it and let it go. */
@@ -80,7 +63,7 @@ export function handOn(
     .filter(concerns(s, where, range))
     .filter((e) => !e.stuck && lastCallAt(s, e) <= s.now && s.now < e.from);
   if (lateComers.length > 0) {
-    s.freeings.push({ id: s.created++, rooms: where, at: s.now, ...range });
+    s.freeings.push({ id: s.created++, rooms: where, slot: null, at: s.now, ...range });
   }
 }
 
@@ -90,6 +73,7 @@ function fittingCustomers(s: State, where: readonly number[], range: Range): num
     return (
       e.status === 'waiting' &&
       !e.stuck &&
+      !isForPlaces(e) &&
       share(rooms(e.offering), where) &&
       range.from <= room.from &&
       room.to <= range.to &&
@@ -100,59 +84,14 @@ function fittingCustomers(s: State, where: readonly number[], range: Range): num
 }
 
 function makeOffer(s: State, entry: Entry, where: readonly number[], range: Range): void {
-  const left = lastCallAt(s, entry) - s.now;
-  const planned = Math.min(fittingCustomers(s, where, range) + 1, MAX_PLANNED_OFFERS);
-  entry.window = Math.max(
-    s.policy.minClaimWindow,
-    Math.min(s.policy.claimWindow, rounded(left * MAX_HOLD_SHARE), rounded(left / planned)),
-  );
-  const hold = addBooking(s, entry.who, entry.offering, entry);
-  hold.status = 'held';
-  // Until its mail is accepted it stays, at most until the last call.
-  hold.holdExpires = lastCallAt(s, entry);
-  entry.status = 'offered';
-  entry.hold = s.bookings.indexOf(hold);
-  entry.offerExpires = null;
-  tell(s, entry.who, 'slot_available', { booking: hold, entry });
-}
-
-export function addBooking(
-  s: State,
-  who: number,
-  offering: Offering,
-  { from, to }: Range,
-): Booking {
-  const booking: Booking = {
-    id: s.created++,
-    who,
-    offering,
-    from,
-    to,
-    status: 'confirmed',
-    sequence: 0,
-    madeAt: s.now,
-    confirmBy: null,
-    requestExpires: null,
-    holdExpires: null,
-    attendance: null,
-    attendanceAt: null,
-    remindersDone: 0,
-    reminderSent: null,
-    spared: false,
-    wouldCancel: false,
-    overridden: false,
-    purpose: null,
-    endedAt: null,
-  };
-  s.bookings.push(booking);
-  return booking;
+  makeHold(s, entry, fittingCustomers(s, where, range));
 }
 
 export function endBooking(
   s: State,
   booking: Booking,
   status: string,
-  letsGo: number | null = null,
+  { letsGo = null, refund = null }: { letsGo?: number | null; refund?: number | null } = {},
 ): void {
   const hadRoom = occupies(booking);
   booking.status = status;
@@ -160,7 +99,10 @@ export function endBooking(
   booking.endedAt = s.now;
   booking.holdExpires = null;
   booking.requestExpires = null;
-  if (hadRoom) handOn(s, rooms(booking.offering), roomOf(s, booking), letsGo);
+  booking.refund = refund;
+  if (!hadRoom) return;
+  if (booking.slot !== null) handOnPlaces(s, item(s.slots, booking.slot), letsGo);
+  else handOn(s, rooms(booking.offering), roomOf(s, booking), letsGo);
 }
 
 /** An offer ends unclaimed: the entry with it, or (`waiting`) it keeps its place. */
@@ -171,18 +113,31 @@ export function endOffer(s: State, entry: Entry, status: string): void {
   entry.hold = null;
   if (keepsPlace) entry.offerExpires = null;
   else entry.endedAt = s.now;
+  if (keepsPlace) waitForTheDayAgain(entry);
   const ofHold = keepsPlace || status === 'expired' ? 'expired' : 'cancelled';
-  endBooking(s, hold, ofHold, keepsPlace ? null : entry.who);
+  endBooking(s, hold, ofHold, { letsGo: keepsPlace ? null : entry.who });
   offerKeptBack(s, entry);
 }
 
 /** What was kept from a customer while they had an offer, nobody else could have: it would be taken. */
 export function offerKeptBack(s: State, entry: Entry): void {
   const others = s.entries.filter(
-    (e) => e.who === entry.who && share(rooms(e.offering), rooms(entry.offering)),
+    (e) =>
+      e.who === entry.who &&
+      e.status === 'waiting' &&
+      !e.stuck &&
+      !e.passed &&
+      // Who waits for a day may be offered another slot of it, when one fell through.
+      (e !== entry || e.day !== null) &&
+      share(rooms(e.offering), rooms(entry.offering)),
   );
   for (const other of inOrder(others)) {
-    if (isEligible(s, other)) makeOffer(s, other, rooms(other.offering), roomOf(s, other));
+    if (isForPlaces(other)) {
+      if (!hasRoom(s, other)) continue;
+      for (const slot of slotsOf(s, other)) offerPlacesTo(s, slot, other.who);
+    } else if (isEligible(s, other)) {
+      makeOffer(s, other, rooms(other.offering), roomOf(s, other));
+    }
   }
 }
 
@@ -247,7 +202,7 @@ export function clearForBlackout(s: State, booking: Booking): void {
   if (entry) {
     endOffer(s, entry, 'waiting');
   } else {
-    endBooking(s, booking, 'cancelled');
+    endBooking(s, booking, 'cancelled', { refund: booking.price });
     tell(s, booking.who, 'message_blackout', { booking });
   }
 }

@@ -8,9 +8,45 @@ export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
 /** A hall that uses both of two rooms, and each room by itself. */
-export const OFFERINGS = ['hall', 'left', 'right'] as const;
+export const VENUES = ['hall', 'left', 'right'] as const;
+/** Booked by the place: two tours share a guide, and two meet on the same square. */
+export const TOURS = ['walk', 'ride', 'talk'] as const;
+export const OFFERINGS = [...VENUES, ...TOURS] as const;
+export type Venue = (typeof VENUES)[number];
+export type Tour = (typeof TOURS)[number];
 export type Offering = (typeof OFFERINGS)[number];
-const ROOMS: Record<Offering, readonly number[]> = { hall: [0, 1], left: [0], right: [1] };
+const ROOMS: Record<Offering, readonly number[]> = {
+  hall: [0, 1],
+  left: [0],
+  right: [1],
+  walk: [2, 3],
+  ride: [2],
+  talk: [3],
+};
+/** Rooms, guides and squares in the order of their ids; a square has room for several at a time. */
+export const RESOURCES = [0, 1, 2, 3];
+export const SHARED_RESOURCES = [3];
+
+/** What an adult pays, in cents, where slot and schedule do not say. */
+export const TOUR_PRICES: Record<Tour, number> = { walk: 1999, ride: 2450, talk: 505 };
+
+export interface Schedule {
+  tour: Tour;
+  /** Time of day. */
+  start: number;
+  length: number;
+  capacity: number;
+  minSize: number;
+  price: number | null;
+}
+
+export const SCHEDULES: readonly Schedule[] = [
+  { tour: 'walk', start: 10 * HOUR, length: 2 * HOUR, capacity: 4, minSize: 0, price: null },
+  { tour: 'walk', start: 14 * HOUR, length: 2 * HOUR, capacity: 2, minSize: 0, price: 1750 },
+  { tour: 'ride', start: 11.5 * HOUR, length: 1.5 * HOUR, capacity: 3, minSize: 2, price: 3335 },
+  { tour: 'ride', start: 17 * HOUR, length: 2 * HOUR, capacity: 6, minSize: 3, price: null },
+  { tour: 'talk', start: 10.5 * HOUR, length: HOUR, capacity: 3, minSize: 0, price: null },
+];
 
 /** How far the clocks of the people are ahead of UTC; the last of them lives in Tokyo. */
 export const OFFSETS = [0, 0, 0, 9 * HOUR];
@@ -32,6 +68,24 @@ export interface Policy {
   buffer: number;
   cutoff: number;
   perDay: number;
+  maxParty: number;
+  infantsTakePlaces: boolean;
+  minimumCutoff: number;
+  underMinimum: 'report' | 'cancel';
+  fullRefundUntil: number;
+  halfRefundUntil: number;
+  prices: PriceRules;
+}
+
+/** Rates in thousandths, amounts in cents. */
+export interface PriceRules {
+  child: number;
+  infant: number;
+  groupDiscount: number;
+  groupFrom: number;
+  tax: number;
+  taxIncluded: boolean;
+  rounding: number;
 }
 
 export const MIN_DURATION = 15 * MINUTE;
@@ -44,10 +98,55 @@ export interface Range {
   to: number;
 }
 
-export interface Booking extends Range {
+export interface Party {
+  adults: number;
+  children: number;
+  infants: number;
+}
+
+/** In cents. */
+export interface Quote {
+  personPrice: number | null;
+  adultPrice: number | null;
+  childPrice: number | null;
+  infantPrice: number | null;
+  subtotal: number | null;
+  discount: number | null;
+  tax: number | null;
+  taxIncluded: boolean | null;
+  price: number | null;
+}
+
+/** Who comes to a range of time is not asked, and it is without a price here. */
+interface Places {
+  /** Position among the slots. */
+  slot: number | null;
+  adults: number | null;
+  children: number | null;
+  infants: number | null;
+  places: number;
+}
+
+export interface Slot extends Range {
+  id: number;
+  offering: Tour;
+  schedule: number;
+  day: number;
+  capacity: number;
+  minSize: number;
+  price: number | null;
+  closed: boolean;
+  altered: boolean;
+  checked: boolean;
+  cancelled: boolean;
+  endedAt: number | null;
+}
+
+export interface Booking extends Range, Places, Quote {
   id: number;
   who: number;
   offering: Offering;
+  refund: number | null;
   status: string;
   sequence: number;
   madeAt: number;
@@ -65,10 +164,12 @@ export interface Booking extends Range {
   endedAt: number | null;
 }
 
-export interface Entry extends Range {
+export interface Entry extends Range, Places {
   id: number;
   who: number;
   offering: Offering;
+  /** Who waits for any slot of a day is about one of them once it is offered. */
+  day: number | null;
   status: string;
   priority: number;
   joinedAt: number;
@@ -112,6 +213,7 @@ export interface Sweep {
 
 export interface Freeing extends Range {
   id: number;
+  slot: number | null;
   rooms: readonly number[];
   at: number;
 }
@@ -123,6 +225,8 @@ export interface State {
   mail: 'up' | 'down' | 'refusing';
   bookings: Booking[];
   entries: Entry[];
+  schedules: Schedule[];
+  slots: Slot[];
   messages: Message[];
   blackouts: Blackout[];
   sweeps: Sweep[];
@@ -147,6 +251,8 @@ export function newState(policy: Policy): State {
     mail: 'up',
     bookings: [],
     entries: [],
+    schedules: SCHEDULES.map((schedule) => ({ ...schedule })),
+    slots: [],
     messages: [],
     blackouts: [],
     sweeps: [],
@@ -171,6 +277,10 @@ export function share(one: readonly number[], other: readonly number[]): boolean
 
 export function overlap(one: Range, other: Range): boolean {
   return one.from < other.to && other.from < one.to;
+}
+
+export function isForPlaces(entry: Entry): boolean {
+  return entry.slot !== null || entry.day !== null;
 }
 
 /** With the buffers around it. */
@@ -207,6 +317,13 @@ export function rounded(value: number): number {
   return below % 2 === 0 ? below : below + 1;
 }
 
+/** Who waits for a day waits until it is over. */
+export function worthUntil(subject: Booking | Entry): number {
+  return 'day' in subject && subject.day !== null && subject.slot === null
+    ? subject.to
+    : subject.from;
+}
+
 export function tell(
   s: State,
   to: number | 'managers',
@@ -229,7 +346,7 @@ export function tell(
       entry: about.entry ? s.entries.indexOf(about.entry) : null,
       sequence: about.sequence && about.booking ? about.booking.sequence : null,
       status: 'queued',
-      notAfter: always.includes(kind) || !subject ? null : subject.from,
+      notAfter: always.includes(kind) || !subject ? null : worthUntil(subject),
       sentAt: null,
       bounced: false,
     });

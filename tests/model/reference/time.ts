@@ -1,4 +1,7 @@
 /** What time does (DESIGN §5 to §7), and the mail that goes out. */
+
+import { lastCallAt } from './offers.ts';
+import { refundDue } from './prices.ts';
 import {
   clearForBlackout,
   endBooking,
@@ -6,14 +9,16 @@ import {
   expireHold,
   handOn,
   hitBy,
-  lastCallAt,
   settle,
   windowEnd,
 } from './queue.ts';
+import { checkMinimum, endSlot } from './slotChanges.ts';
+import { handOnSlots, lateComersFor } from './slots.ts';
 import {
   type Booking,
   type Entry,
   type Freeing,
+  isForPlaces,
   isFree,
   isOpen,
   item,
@@ -22,10 +27,12 @@ import {
   overlap,
   roomOf,
   rooms,
+  type Slot,
   type State,
   type Sweep,
   share,
   tell,
+  worthUntil,
 } from './state.ts';
 
 export interface Due {
@@ -63,7 +70,7 @@ function autoCancel(s: State, booking: Booking): void {
     if (s.policy.autoCancel === 'dry_run') {
       booking.wouldCancel = true;
     } else {
-      endBooking(s, booking, 'auto_cancelled');
+      endBooking(s, booking, 'auto_cancelled', { refund: refundDue(s, booking) });
       tell(s, booking.who, 'booking_auto_cancelled', { booking });
     }
   } else if (leavesAt !== null && s.now < leavesAt && leavesAt < booking.from) {
@@ -90,7 +97,7 @@ export function dueOfBooking(s: State, b: Booking): Due | null {
   if (b.status === 'held') add('expire_hold', b.holdExpires, () => expireHold(s, b));
   if (b.status === 'pending') {
     add('expire_request', b.requestExpires, () => {
-      endBooking(s, b, 'expired');
+      endBooking(s, b, 'expired', { refund: b.price });
       tell(s, b.who, 'booking_expired', { booking: b });
     });
   }
@@ -102,7 +109,7 @@ export function dueOfBooking(s: State, b: Booking): Due | null {
     });
   }
   if (b.status === 'in_progress') {
-    add('complete', roomOf(s, b).to, () => endBooking(s, b, 'completed'));
+    add('complete', b.slot === null ? roomOf(s, b).to : b.to, () => endBooking(s, b, 'completed'));
   }
   // The sort keeps the order of equals.
   return dues.sort((one, other) => one.at - other.at)[0] ?? null;
@@ -115,15 +122,36 @@ export function dueOfEntry(s: State, entry: Entry): Due | null {
     entry.endedAt = s.now;
     tell(s, entry.who, 'entry_ended', { entry });
   };
-  return { at: entry.from, created: entry.id, action: 'lapse', run };
+  return { at: worthUntil(entry), created: entry.id, action: 'lapse', run };
+}
+
+export function dueOfSlot(s: State, slot: Slot): Due | null {
+  if (slot.endedAt !== null) return null;
+  const due = (action: string, at: number, run: () => void) => ({
+    at,
+    created: slot.id,
+    action,
+    run,
+  });
+  if (slot.minSize > 0 && !slot.checked) {
+    const at = slot.from - s.policy.minimumCutoff;
+    return due('check_minimum', at, () => checkMinimum(s, slot));
+  }
+  return due('end_slot', roomOf(s, slot).to, () => endSlot(s, slot));
 }
 
 function tellLastCall(s: State, freeing: Freeing): void {
   s.freeings.splice(s.freeings.indexOf(freeing), 1);
+  if (freeing.slot !== null) {
+    const slot = item(s.slots, freeing.slot);
+    for (const entry of lateComersFor(s, slot)) tell(s, entry.who, 'last_call', { entry });
+    return;
+  }
   for (const entry of s.entries) {
     if (
       entry.status === 'waiting' &&
       !entry.stuck &&
+      !isForPlaces(entry) &&
       share(rooms(entry.offering), freeing.rooms) &&
       overlap(roomOf(s, entry), freeing) &&
       lastCallAt(s, entry) <= s.now &&
@@ -142,6 +170,7 @@ function sweep(s: State, { room, blackout }: Sweep): void {
   settle(s, offerings);
   if (blackout.lifted) {
     handOn(s, [...new Set(offerings.flatMap(rooms))], blackout);
+    handOnSlots(s, offerings, blackout);
     return;
   }
   for (const booking of hitBy(s, blackout).filter((b) => rooms(b.offering).includes(room))) {
@@ -166,6 +195,7 @@ export function nextDue(s: State): Due | null {
     ...s.sweeps.map((planned) => dueOfSweep(s, planned)),
     ...s.bookings.map((b) => dueOfBooking(s, b)),
     ...s.entries.map((e) => dueOfEntry(s, e)),
+    ...s.slots.map((slot) => dueOfSlot(s, slot)),
     ...s.freeings.map((f) => ({
       at: f.at,
       created: f.id,

@@ -1,0 +1,67 @@
+/** Random rules: three paces, and what else may differ. */
+import fc from 'fast-check';
+import { HOUR, MINUTE, type Policy } from './reference/state.ts';
+
+const STANDARD = {
+  requestTtl: 24 * HOUR,
+  leads: [24 * HOUR, HOUR, 15 * MINUTE],
+  confirmIfBookedBefore: 24 * HOUR,
+  confirmDeadline: 2 * HOUR,
+  minNotice: HOUR,
+  claimWindow: 15 * MINUTE,
+  minClaimWindow: 5 * MINUTE,
+  lastCall: 30 * MINUTE,
+  urgentBefore: 6 * HOUR,
+  cutoff: 0,
+  maxParty: 1000,
+  infantsTakePlaces: true,
+  minimumCutoff: 24 * HOUR,
+  underMinimum: 'report' as const,
+  fullRefundUntil: 48 * HOUR,
+  halfRefundUntil: 24 * HOUR,
+  prices: {
+    child: 700,
+    infant: 0,
+    groupDiscount: 0,
+    groupFrom: 10,
+    tax: 100,
+    taxIncluded: true,
+    rounding: 1,
+  },
+};
+
+export const PACES = {
+  standard: STANDARD,
+  short: {
+    ...STANDARD,
+    requestTtl: 30 * MINUTE,
+    leads: [2 * HOUR, 20 * MINUTE],
+    confirmIfBookedBefore: HOUR,
+    confirmDeadline: 30 * MINUTE,
+    minNotice: 15 * MINUTE,
+    claimWindow: 5 * MINUTE,
+    minClaimWindow: 2 * MINUTE,
+    lastCall: 10 * MINUTE,
+    urgentBefore: HOUR,
+    cutoff: 20 * MINUTE,
+  },
+  long: {
+    ...STANDARD,
+    confirmIfBookedBefore: 6 * HOUR,
+    leads: [8 * HOUR, HOUR],
+    claimWindow: 4 * HOUR,
+    minClaimWindow: 20 * MINUTE,
+    lastCall: HOUR,
+  },
+};
+
+export const policies: fc.Arbitrary<Policy> = fc
+  .record({
+    pace: fc.constantFrom(...(['standard', 'short', 'long'] as const)),
+    buffer: fc.constantFrom(0, 30 * MINUTE),
+    requiresApproval: fc.oneof({ weight: 3, arbitrary: fc.constant(false) }, fc.constant(true)),
+    autoCancel: fc.constantFrom(...(['on', 'on', 'dry_run', 'off'] as const)),
+    quiet: fc.constantFrom<[number, number] | null>(null, [22 * HOUR, 8 * HOUR]),
+    perDay: fc.constantFrom(3, 3, 2),
+  })
+  .map(({ pace, ...rest }) => ({ ...PACES[pace], ...rest }));

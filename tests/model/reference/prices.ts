@@ -1,0 +1,68 @@
+/** Prices in whole cents, so that nothing is ever off by one; halves are rounded up. */
+import {
+  type Booking,
+  item,
+  type Party,
+  type PriceRules,
+  type Quote,
+  type Slot,
+  type State,
+  TOUR_PRICES,
+} from './state.ts';
+
+const THOUSAND = 1000;
+
+/** numerator / denominator, both whole and not negative. */
+function divided(numerator: number, denominator: number): number {
+  return Math.floor((2 * numerator + denominator) / (2 * denominator));
+}
+
+export function quoteOf(rules: PriceRules, personPrice: number, party: Party): Quote {
+  const unit = (rate: number) =>
+    divided(personPrice * rate, THOUSAND * rules.rounding) * rules.rounding;
+  const adultPrice = unit(THOUSAND);
+  const childPrice = unit(rules.child);
+  const infantPrice = unit(rules.infant);
+  const subtotal =
+    party.adults * adultPrice + party.children * childPrice + party.infants * infantPrice;
+  const isGroup = party.adults + party.children + party.infants >= rules.groupFrom;
+  const discount = isGroup ? divided(subtotal * rules.groupDiscount, THOUSAND) : 0;
+  const net = subtotal - discount;
+  const tax = divided(net * rules.tax, THOUSAND + (rules.taxIncluded ? rules.tax : 0));
+  return {
+    personPrice,
+    adultPrice,
+    childPrice,
+    infantPrice,
+    subtotal,
+    discount,
+    tax,
+    taxIncluded: rules.taxIncluded,
+    price: rules.taxIncluded ? net : net + tax,
+  };
+}
+
+export const NO_QUOTE: Quote = {
+  personPrice: null,
+  adultPrice: null,
+  childPrice: null,
+  infantPrice: null,
+  subtotal: null,
+  discount: null,
+  tax: null,
+  taxIncluded: null,
+  price: null,
+};
+
+/** Of the slot, else of its schedule, else of the tour. */
+export function priceOfPerson(s: State, slot: Slot): number {
+  return slot.price ?? item(s.schedules, slot.schedule).price ?? TOUR_PRICES[slot.offering];
+}
+
+/** What the policy gives back to whom it ends now for their own sake. */
+export function refundDue(s: State, booking: Booking): number | null {
+  const lead = booking.from - s.now;
+  if (lead >= s.policy.fullRefundUntil) return booking.price;
+  if (lead < s.policy.halfRefundUntil) return 0;
+  return booking.price === null ? null : divided(booking.price, 2);
+}

@@ -1,0 +1,72 @@
+/** The tours of the model's world, beside its halls; their slots are made by the sequences themselves. */
+import type { TestDatabase } from '../support/database.ts';
+import { createResource, insert, type World } from '../support/factories.ts';
+import { createSchedule } from '../support/tours.ts';
+import {
+  HOUR,
+  type Offering,
+  rooms,
+  SCHEDULES,
+  type Schedule,
+  SECOND,
+  TOUR_PRICES,
+  TOURS,
+  type Tour,
+} from './reference/state.ts';
+import type { ModelWorld } from './statements.ts';
+
+const NAMES: Record<Tour, string> = { walk: 'Walk', ride: 'Ride', talk: 'Talk' };
+
+export async function addTours(db: TestDatabase, world: World): Promise<ModelWorld> {
+  const guide = await createResource(db, world.organizationId, 'Guide');
+  const square = await createResource(db, world.organizationId, 'Square');
+  await db.query('update app_public.resources set shared = true where id = $1', [square]);
+  const resources = [world.leftRoom, world.rightRoom, guide, square];
+  const { hall, left, right } = world;
+  const offerings: Record<Offering, string> = { hall, left, right, walk: '', ride: '', talk: '' };
+  for (const tour of TOURS) offerings[tour] = await createTour(db, world, tour, resources);
+  const schedules: string[] = [];
+  for (const schedule of SCHEDULES) {
+    schedules.push(await addSchedule(db, world, offerings[schedule.tour], schedule));
+  }
+  return { ...world, offerings, resources, schedules };
+}
+
+async function createTour(
+  db: TestDatabase,
+  { organizationId, policyId }: World,
+  tour: Tour,
+  resources: string[],
+): Promise<string> {
+  const id = await insert(db, 'app_public.offerings', {
+    organization_id: organizationId,
+    policy_id: policyId,
+    kind: 'tour',
+    allocation: 'capacity',
+    name: NAMES[tour],
+    price: TOUR_PRICES[tour] / 100,
+  });
+  for (const room of rooms(tour)) {
+    await db.query('insert into app_public.offering_resources values ($1, $2, $3)', [
+      id,
+      resources[room],
+      organizationId,
+    ]);
+  }
+  return id;
+}
+
+function addSchedule(
+  db: TestDatabase,
+  world: World,
+  offering: string,
+  { start, length, capacity, minSize, price }: Schedule,
+): Promise<string> {
+  return createSchedule(db, world, offering, {
+    local_start: `${Math.floor(start / HOUR)}:${((start % HOUR) * 60) / HOUR}`,
+    duration: `${length / SECOND} seconds`,
+    capacity,
+    min_size: minSize,
+    price: price === null ? null : price / 100,
+  });
+}
