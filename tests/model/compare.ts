@@ -50,7 +50,10 @@ function marks(s: State): string[] {
       b.spared ? 'spared' : '',
       b.wouldCancel ? 'would be released' : '',
     ]),
-    ...s.entries.flatMap((e) => [e.passed ? 'passed over' : '', e.stuck ? 'set aside' : '']),
+    ...s.entries.flatMap((e) => [
+      e.passed || e.passedSlots.length > 0 ? 'passed over' : '',
+      e.stuck ? 'set aside' : '',
+    ]),
   ].filter((mark) => mark !== '');
 }
 

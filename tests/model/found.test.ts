@@ -81,3 +81,57 @@ describe('The database does what the model does', () => {
     expect(seen.filter((word) => word === 'last_call sent')).toHaveLength(1);
   });
 });
+
+describe('Of two slots of one day the database does what the model does', () => {
+  const party = (adults: number) => ({ adults, children: 0, infants: 0 });
+  const slots: Command[] = [0, 1].map((schedule) => ({
+    do: 'generate',
+    by: 'manager',
+    schedule,
+    from: 1,
+    to: 1,
+  }));
+  const twoWaitForTheDay: Command[] = [
+    { do: 'book_places', by: 0, slot: 0, party: party(4) },
+    { do: 'book_places', by: 0, slot: 1, party: party(2) },
+    { do: 'join_day', by: 1, offering: 'walk', day: 1, party: party(2) },
+    { do: 'join_day', by: 2, offering: 'walk', day: 1, party: party(2) },
+    { do: 'cancel', by: 0, booking: 0 },
+  ];
+
+  test('who let go of places of one is not waiting beside them once places of the other are free', async () => {
+    const seen = await replay(policy('short'), [
+      ...slots,
+      { do: 'book_places', by: 0, slot: 0, party: party(4) },
+      { do: 'book_places', by: 1, slot: 1, party: party(1) },
+      { do: 'book_places', by: 2, slot: 1, party: party(1) },
+      { do: 'join_slot', by: 3, slot: 0, party: party(2) },
+      { do: 'join_day', by: 3, offering: 'walk', day: 1, party: party(3) },
+      { do: 'cancel', by: 0, booking: 0 },
+      { do: 'decline', by: 3, entry: 0 },
+      { do: 'cancel', by: 1, booking: 1 },
+    ]);
+    expect(seen).toContain('passed over');
+  });
+
+  test('of those whose slot is cancelled, who comes first is offered what is left of the other', async () => {
+    const seen = await replay(policy('short'), [
+      ...slots,
+      ...twoWaitForTheDay,
+      { do: 'priority', by: 'manager', entry: 1, priority: 1 },
+      { do: 'cancel', by: 0, booking: 1 },
+      { do: 'cancel_slot', by: 'manager', slot: 0, cancels: true },
+    ]);
+    expect(seen).toContain('entry waiting');
+  });
+
+  test('of those whose slot is closed, who comes first is offered what is left of the other', async () => {
+    const seen = await replay(policy('short'), [
+      ...slots,
+      ...twoWaitForTheDay,
+      { do: 'cancel', by: 0, booking: 1 },
+      { do: 'close_slot', by: 'manager', slot: 0 },
+    ]);
+    expect(seen).toContain('entry waiting');
+  });
+});

@@ -137,6 +137,9 @@ create function model.entries() returns jsonb language sql stable as $$
     'priority', e.priority, 'joinedAt', model.us(e.joined_at),
     'hold', h.n, 'booking', b.n, 'slot', s.n, 'day', model.day(e.day),
     'adults', e.adults, 'children', e.children, 'infants', e.infants, 'places', e.places,
+    'passedSlots', (
+      select coalesce(jsonb_agg(x.n order by u.n), '[]') from unnest(e.passed_slot_ids) with ordinality u (id, n)
+      join model.places x on x.id = u.id),
     'window', (extract(epoch from e.claim_window) * 1000000)::bigint, 'offerExpires', model.us(e.offer_expires_at),
     'passed', e.passed_at is not null and e.status = 'waiting' and e.last_call_at > app_private.clock(), 'stuck', e.stuck_at is not null, 'endedAt', model.us(e.ended_at),
     'due', (select jsonb_build_array(d.action, model.us(d.due_at)) from app_private.deadlines d where d.subject_id = e.id)

@@ -10,6 +10,9 @@ const SUBJECTS = {
   venues: fc.tuple(policies, sequences),
   tours: fc.tuple(tourPolicies, tourSequences),
 };
+/** Together with the 300 of the venues; one costs about as much as one of those. */
+export const TOUR_RUNS = 150;
+
 export type Subject = keyof typeof SUBJECTS;
 
 export interface Findings {

@@ -41,7 +41,7 @@ function partyOf({ adults, children, infants }: Party): string[] {
   return [`adults => ${adults}`, `children => ${children}`, `infants => ${infants}`];
 }
 
-function date(day: number): string {
+export function date(day: number): string {
   return new Date(MIDNIGHT + (day * DAY) / 1000).toISOString().slice(0, 10);
 }
 

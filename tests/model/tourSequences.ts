@@ -17,10 +17,11 @@ import {
 import type { Chooser } from './compare.ts';
 import { policies } from './policies.ts';
 import type { Command } from './reference/commands.ts';
-import { bookedOf, isOnSale, leftOf, takenOf } from './reference/slots.ts';
+import { bookedOf, isOnSale, leftOf, slotsOf, takenOf } from './reference/slots.ts';
 import {
   type Booking,
   HOUR,
+  MINUTE,
   type Party,
   type Policy,
   type PriceRules,
@@ -43,7 +44,7 @@ export const tourPolicies: fc.Arbitrary<Policy> = fc
   .tuple(
     policies,
     fc.record({
-      perDay: fc.constantFrom(3, 3, 2),
+      perDay: fc.constantFrom(4, 4, 2),
       maxParty: fc.constantFrom(1000, 1000, 4),
       infantsTakePlaces: fc.constantFrom(true, true, false),
       underMinimum: fc.constantFrom(...(['report', 'cancel'] as const)),
@@ -99,18 +100,52 @@ const newBookings = fc
   .tuple(user, parties)
   .chain(([by, party]) => about(small, (slot) => ({ do: 'book_places', by, slot, party })));
 
-/** Mostly for what is full, or too full. */
+/** All that is left of a slot, so that others have to wait. */
+const fillings = user.chain((by) =>
+  about(small, (position, slot, s) => {
+    const left = leftOf(s, slot);
+    const party = left === 0 ? null : partyOf(left, by);
+    return party && { do: 'book_places', by, slot: position, party };
+  }),
+);
+
+/** So many people, among them children and infants now and then. */
+function partyOf(size: number, n: number): Party {
+  const infants = size > 2 && n % 3 === 2 ? 1 : 0;
+  const children = size > 1 && n % 2 === 1 ? 1 : 0;
+  return { adults: size - infants - children, children, infants };
+}
+
+/** Somebody who has no booking there yet, if there is one. */
+function newTo(s: State, slot: Slot, by: number): number {
+  const has = (who: number) =>
+    s.bookings.some((b) => b.who === who && b.endedAt === null && b.slot === s.slots.indexOf(slot));
+  return [0, 1, 2, 3].map((n) => (by + n) % 4).find((who) => !has(who)) ?? by;
+}
+
+/** Mostly for more than is left, but not for more than there ever is. */
 const newEntries = fc
-  .record({ by: user, n: small, m: small, party: parties, forDay: fc.boolean() })
+  .record({ by: user, n: small, m: small, more: fc.constantFrom(1, 1, 2, 3), any: parties })
   .map(
-    ({ by, n, m, party, forDay }): Chooser =>
+    ({ by, n, m, more, any }): Chooser =>
       (s) => {
-        const full = s.slots.filter((slot) => slot.from > s.now && leftOf(s, slot) <= 1);
-        const slot = n < 90 && full.length > 0 ? pick(full, m) : pickSlot(s, m);
+        const slot = pickSlot(s, m);
         if (!slot) return null;
+        const forDay = n % 2 === 0;
+        const day = slotsOf(s, { offering: slot.offering, slot: null, day: slot.day });
+        const choice = forDay && day.length > 0 ? day : [slot];
+        const left = Math.max(...choice.map((other) => leftOf(s, other)));
+        const capacity = Math.max(...choice.map((other) => other.capacity));
+        const size = Math.min(Math.max(left, 0) + more, capacity);
+        const who = n < 80 ? newTo(s, slot, by) : by;
+        const position = s.slots.indexOf(slot);
+        if (left >= capacity && n < 70) {
+          return { do: 'book_places', by, slot: position, party: partyOf(Math.max(left, 1), m) };
+        }
+        const party = n < 90 && size > 0 ? partyOf(size, m) : any;
         return forDay
-          ? { do: 'join_day', by, offering: slot.offering, day: slot.day, party }
-          : { do: 'join_slot', by, slot: s.slots.indexOf(slot), party };
+          ? { do: 'join_day', by: who, offering: slot.offering, day: slot.day, party }
+          : { do: 'join_slot', by: who, slot: position, party };
       },
   );
 
@@ -139,12 +174,12 @@ const changes = fc
 
 /** Mostly a booking of a slot that somebody waits for. */
 const cancellations = fc
-  .tuple(small, small, fc.option(fc.constantFrom(0, 500, 100_000), { nil: undefined, freq: 8 }))
+  .tuple(small, small, fc.constantFrom(...Array<undefined>(12).fill(undefined), 0, 500, 100_000))
   .map(
     ([n, m, refund]): Chooser =>
       (s) => {
         const wanted = s.bookings.filter(
-          (b) => b.status === 'confirmed' && b.slot !== null && isWantedIn(s, b),
+          (b) => ['confirmed', 'pending'].includes(b.status) && b.slot !== null && isWantedIn(s, b),
         );
         const booking =
           n < 70 && wanted.length > 0 ? pick(wanted, n) : pickLive(s.bookings, n, 'confirmed');
@@ -248,51 +283,65 @@ const reopenings = small.map(
     },
 );
 
+/** Seldom so far that all is over. */
+const moments = fc.oneof(
+  { weight: 1, arbitrary: passing },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(0, 0, MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR).map(
+      (by): Chooser =>
+        (s) => ({ do: 'tick', until: s.now + by }),
+    ),
+  },
+);
+
 const choosers: fc.Arbitrary<Chooser> = fc.oneof(
-  { weight: 9, arbitrary: newBookings },
-  { weight: 9, arbitrary: newEntries },
-  { weight: 8, arbitrary: passing },
-  { weight: 5, arbitrary: cancellations },
-  { weight: 5, arbitrary: changes },
-  { weight: 2, arbitrary: bookings('confirm', 'customer', 'confirmed') },
-  { weight: 1, arbitrary: bookings('approve', 'manager', 'pending') },
-  { weight: 1, arbitrary: bookings('reject', 'manager', 'pending') },
+  { weight: 8, arbitrary: newBookings },
+  { weight: 6, arbitrary: fillings },
+  { weight: 24, arbitrary: newEntries },
+  { weight: 12, arbitrary: moments },
+  { weight: 16, arbitrary: cancellations },
+  { weight: 10, arbitrary: changes },
+  { weight: 3, arbitrary: bookings('confirm', 'customer', 'confirmed') },
+  { weight: 2, arbitrary: bookings('approve', 'manager', 'pending') },
+  { weight: 2, arbitrary: bookings('reject', 'manager', 'pending') },
   { weight: 1, arbitrary: bookings('no_show', 'manager', 'in_progress') },
-  { weight: 1, arbitrary: entries('leave', 'waiting') },
-  { weight: 3, arbitrary: entries('claim', 'offered') },
-  { weight: 1, arbitrary: entries('claim', 'waiting') },
-  { weight: 3, arbitrary: entries('decline', 'offered') },
-  { weight: 1, arbitrary: priorities },
-  { weight: 4, arbitrary: alterations },
+  { weight: 2, arbitrary: entries('leave', 'waiting') },
+  { weight: 1, arbitrary: entries('leave', 'offered') },
+  { weight: 8, arbitrary: entries('claim', 'offered') },
+  { weight: 2, arbitrary: entries('claim', 'waiting') },
+  { weight: 12, arbitrary: entries('decline', 'offered') },
+  { weight: 3, arbitrary: priorities },
+  { weight: 8, arbitrary: alterations },
   { weight: 2, arbitrary: closings },
-  { weight: 1, arbitrary: reopenings },
-  { weight: 1, arbitrary: cancelledSlots },
+  { weight: 6, arbitrary: reopenings },
+  { weight: 2, arbitrary: cancelledSlots },
   { weight: 1, arbitrary: blackouts },
-  { weight: 1, arbitrary: lifts },
-  { weight: 2, arbitrary: generations },
-  { weight: 1, arbitrary: reschedules },
-  { weight: 1, arbitrary: mail },
+  { weight: 6, arbitrary: lifts },
+  { weight: 3, arbitrary: generations },
+  { weight: 2, arbitrary: reschedules },
+  { weight: 2, arbitrary: mail },
   { weight: 1, arbitrary: bounces },
 );
 
-/** Without slots there would be nothing to do. */
+/** Without slots there would be nothing to do, and while all of them are free nothing to wait for. */
 const openings: fc.Arbitrary<Chooser[]> = fc
   .record({
-    schedules: fc.constantFrom([0, 1, 3], [0, 1, 4], [1, 2, 3], [0, 3, 4]),
+    schedules: fc.constantFrom([0, 1], [0, 3], [2, 3], [0, 1, 4], [1, 3]),
     day: fc.constantFrom(0, 0, 1),
+    more: fc.constantFrom(0, 0, 1),
+    first: fc.array(fillings, { minLength: 1, maxLength: 4 }),
   })
-  .map(({ schedules, day }) =>
-    schedules.map((schedule) => () => ({
-      do: 'generate',
-      by: 'manager',
-      schedule,
-      from: day,
-      to: day + 1,
-    })),
-  );
+  .map(({ schedules, day, more, first }) => [
+    ...schedules.map(
+      (schedule): Chooser =>
+        () => ({ do: 'generate', by: 'manager', schedule, from: day, to: day + more }),
+    ),
+    ...first,
+  ]);
 
 export const tourSequences: fc.Arbitrary<Chooser[]> = fc.noBias(
   fc
-    .tuple(openings, fc.array(choosers, { minLength: 10, maxLength: 40, size: 'max' }))
+    .tuple(openings, fc.array(choosers, { minLength: 10, maxLength: 36, size: 'max' }))
     .map(([first, rest]) => [...first, ...rest]),
 );

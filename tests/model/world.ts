@@ -4,14 +4,15 @@ import { createResource, insert, type World } from '../support/factories.ts';
 import { createSchedule } from '../support/tours.ts';
 import {
   HOUR,
+  OFFERING_PRICES,
   type Offering,
   rooms,
   SCHEDULES,
   type Schedule,
   SECOND,
-  TOUR_PRICES,
   TOURS,
   type Tour,
+  VENUES,
 } from './reference/state.ts';
 import type { ModelWorld } from './statements.ts';
 
@@ -25,6 +26,13 @@ export async function addTours(db: TestDatabase, world: World): Promise<ModelWor
   const { hall, left, right } = world;
   const offerings: Record<Offering, string> = { hall, left, right, walk: '', ride: '', talk: '' };
   for (const tour of TOURS) offerings[tour] = await createTour(db, world, tour, resources);
+  for (const venue of VENUES) {
+    const price = OFFERING_PRICES[venue] / 100;
+    await db.query('update app_public.offerings set price = $2 where id = $1', [
+      offerings[venue],
+      price,
+    ]);
+  }
   const schedules: string[] = [];
   for (const schedule of SCHEDULES) {
     schedules.push(await addSchedule(db, world, offerings[schedule.tour], schedule));
@@ -44,7 +52,7 @@ async function createTour(
     kind: 'tour',
     allocation: 'capacity',
     name: NAMES[tour],
-    price: TOUR_PRICES[tour] / 100,
+    price: OFFERING_PRICES[tour] / 100,
   });
   for (const room of rooms(tour)) {
     await db.query('insert into app_public.offering_resources values ($1, $2, $3)', [

@@ -241,7 +241,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       lastCallAt slotId day partySize adults children infants places priority prioritySetAt note joinedAt holdId offeredAt claimWindow
       offerExpiresAt stuckAt stuckReason bookingId endedAt`,
     computed: 'position secondsLeft',
-    internal: 'room offeredFrom passedAt forPlaces',
+    internal: 'room offeredFrom passedAt passedSlotIds forPlaces',
     relations:
       'booking customer hold notificationsByEntryId offering organization policyVersion slot',
   },

@@ -125,7 +125,7 @@ export function cancel(s: State, by: Actor, booking: Booking, refund?: number): 
   const until = asManager ? ['pending', 'confirmed', 'in_progress'] : ['pending', 'confirmed'];
   if (!until.includes(booking.status)) throw new Refusal('RSSTA');
   if (!asManager && booking.from <= s.now) throw new Refusal('RSTIM');
-  if (refund !== undefined && refund > (booking.price ?? 0)) throw new Refusal('RSARG');
+  if (refund !== undefined && refund > booking.price) throw new Refusal('RSARG');
   const given = asManager ? (refund ?? booking.price) : refundDue(s, booking);
   endBooking(s, booking, 'cancelled', { refund: given });
   tell(s, booking.who, 'booking_cancelled', { booking });

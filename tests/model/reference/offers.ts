@@ -1,5 +1,5 @@
 /** A hold for who is first in line, be it of a room or of places (DESIGN §6). */
-import { NO_QUOTE, priceOfPerson, quoteOf } from './prices.ts';
+import { priceOfPerson, priceOfRoom, quoteOf } from './prices.ts';
 import {
   type Booking,
   DAY,
@@ -81,7 +81,6 @@ export function placesFor(s: State, party: Party): number {
   return sizeOf(party) - (s.policy.infantsTakePlaces ? 0 : party.infants);
 }
 
-/** A range of time is without a party and without a price here. */
 export function addBooking(
   s: State,
   who: number,
@@ -91,7 +90,7 @@ export function addBooking(
 ): Booking {
   const quote = wanted
     ? quoteOf(s.policy.prices, priceOfPerson(s, item(s.slots, wanted.slot)), wanted)
-    : NO_QUOTE;
+    : priceOfRoom(offering);
   const booking: Booking = {
     id: s.created++,
     who,
@@ -152,6 +151,7 @@ export function addEntry(
     window: null,
     offerExpires: null,
     passed: false,
+    passedSlots: [],
     stuck: false,
     endedAt: null,
   };

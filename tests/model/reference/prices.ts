@@ -2,12 +2,13 @@
 import {
   type Booking,
   item,
+  OFFERING_PRICES,
+  type Offering,
   type Party,
   type PriceRules,
   type Quote,
   type Slot,
   type State,
-  TOUR_PRICES,
 } from './state.ts';
 
 const THOUSAND = 1000;
@@ -42,27 +43,29 @@ export function quoteOf(rules: PriceRules, personPrice: number, party: Party): Q
   };
 }
 
-export const NO_QUOTE: Quote = {
-  personPrice: null,
-  adultPrice: null,
-  childPrice: null,
-  infantPrice: null,
-  subtotal: null,
-  discount: null,
-  tax: null,
-  taxIncluded: null,
-  price: null,
-};
+export function priceOfRoom(offering: Offering): Quote {
+  return {
+    personPrice: null,
+    adultPrice: null,
+    childPrice: null,
+    infantPrice: null,
+    subtotal: null,
+    discount: null,
+    tax: null,
+    taxIncluded: null,
+    price: OFFERING_PRICES[offering],
+  };
+}
 
 /** Of the slot, else of its schedule, else of the tour. */
 export function priceOfPerson(s: State, slot: Slot): number {
-  return slot.price ?? item(s.schedules, slot.schedule).price ?? TOUR_PRICES[slot.offering];
+  return slot.price ?? item(s.schedules, slot.schedule).price ?? OFFERING_PRICES[slot.offering];
 }
 
 /** What the policy gives back to whom it ends now for their own sake. */
-export function refundDue(s: State, booking: Booking): number | null {
+export function refundDue(s: State, booking: Booking): number {
   const lead = booking.from - s.now;
   if (lead >= s.policy.fullRefundUntil) return booking.price;
   if (lead < s.policy.halfRefundUntil) return 0;
-  return booking.price === null ? null : divided(booking.price, 2);
+  return divided(booking.price, 2);
 }

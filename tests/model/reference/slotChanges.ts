@@ -5,6 +5,7 @@ import { endBooking, endOffer, settle } from './queue.ts';
 import { bookedOf, handOnPlaces, positionOf, takenOf } from './slots.ts';
 import {
   DAY,
+  type Entry,
   isOpen,
   item,
   overlap,
@@ -118,13 +119,19 @@ export function alterSlot(s: State, by: Actor, slot: Slot, change: Alteration): 
   if (capacity > before.capacity || capacity < before.taken) handOnPlaces(s, slot);
 }
 
-/** Whoever came last loses the offer first, and keeps the place in the queue. */
+/**
+ * Whoever came last loses the offer first, and keeps the place in the queue; of those who lose theirs, who came first is
+ * the first to be offered something else.
+ */
 function takeBackOffers(s: State, slot: Slot, until: number): void {
-  const offered = offersOf(s, slot).reverse();
-  for (const entry of offered) {
-    if (takenOf(s, slot) <= until) return;
-    endOffer(s, entry, 'waiting');
+  let taken = takenOf(s, slot);
+  const losing: Entry[] = [];
+  for (const entry of offersOf(s, slot).reverse()) {
+    if (taken <= until) break;
+    taken -= entry.places;
+    losing.unshift(entry);
   }
+  for (const entry of losing) endOffer(s, entry, 'waiting');
 }
 
 function offersOf(s: State, slot: Slot) {

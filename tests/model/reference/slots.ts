@@ -78,11 +78,15 @@ export function hasRoom(s: State, entry: Pick<Entry, 'offering' | 'slot' | 'day'
 /** Offers the free places of a slot; `letsGo` is the customer who had some and let them go. */
 export function handOnPlaces(s: State, slot: Slot, letsGo: number | null = null): void {
   if (waitingFor(s, slot).length === 0) return;
-  for (const entry of waitingFor(s, slot)) entry.passed = entry.who === letsGo;
+  const position = positionOf(s, slot);
+  for (const entry of waitingFor(s, slot)) {
+    entry.passedSlots = entry.passedSlots.filter((passed) => passed !== position);
+    if (entry.who === letsGo) entry.passedSlots.push(position);
+  }
   offerPlaces(s, slot, () => true);
   if (isOnSale(s, slot) && waitingFor(s, slot).some((e) => isLastCall(s, slot, e))) {
     const { from, to } = slot;
-    s.freeings.push({ id: s.created++, rooms: [], slot: positionOf(s, slot), from, to, at: s.now });
+    s.freeings.push({ id: s.created++, rooms: [], slot: position, from, to, at: s.now });
   }
 }
 
@@ -96,7 +100,11 @@ function offerPlaces(s: State, slot: Slot, mayGet: (entry: Entry) => boolean): v
   if (!isOnSale(s, slot) || slot.from - s.policy.lastCall <= s.now) return;
   for (;;) {
     const next = inOrder(waitingFor(s, slot)).find(
-      (e) => mayGet(e) && !e.passed && e.places <= leftOf(s, slot) && !hasOfferNearby(s, e),
+      (e) =>
+        mayGet(e) &&
+        !e.passedSlots.includes(positionOf(s, slot)) &&
+        e.places <= leftOf(s, slot) &&
+        !hasOfferNearby(s, e),
     );
     if (!next) return;
     if (next.day !== null) {

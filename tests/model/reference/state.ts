@@ -27,8 +27,15 @@ const ROOMS: Record<Offering, readonly number[]> = {
 export const RESOURCES = [0, 1, 2, 3];
 export const SHARED_RESOURCES = [3];
 
-/** What an adult pays, in cents, where slot and schedule do not say. */
-export const TOUR_PRICES: Record<Tour, number> = { walk: 1999, ride: 2450, talk: 505 };
+/** In cents: what a room costs, and what an adult pays where slot and schedule of a tour do not say. */
+export const OFFERING_PRICES: Record<Offering, number> = {
+  hall: 12_001,
+  left: 5005,
+  right: 0,
+  walk: 1999,
+  ride: 2450,
+  talk: 505,
+};
 
 export interface Schedule {
   tour: Tour;
@@ -104,7 +111,7 @@ export interface Party {
   infants: number;
 }
 
-/** In cents. */
+/** In cents; a range of time has one price and no parts. */
 export interface Quote {
   personPrice: number | null;
   adultPrice: number | null;
@@ -114,10 +121,10 @@ export interface Quote {
   discount: number | null;
   tax: number | null;
   taxIncluded: boolean | null;
-  price: number | null;
+  price: number;
 }
 
-/** Who comes to a range of time is not asked, and it is without a price here. */
+/** Who comes to a range of time is not asked. */
 interface Places {
   /** Position among the slots. */
   slot: number | null;
@@ -179,6 +186,8 @@ export interface Entry extends Range, Places {
   window: number | null;
   offerExpires: number | null;
   passed: boolean;
+  /** Slots of which they let places go: they are passed over there until somebody else frees some. */
+  passedSlots: number[];
   stuck: boolean;
   endedAt: number | null;
 }
