@@ -1,23 +1,25 @@
 /** Somebody on a connection of the server's login, who remembers what they were told. */
 import type pg from 'pg';
-import type { Venue } from './reference/state.ts';
-import { HOUR, MINUTE } from './reference/state.ts';
-import { moment } from './statements.ts';
 
+export type Act = 'book' | 'join' | 'cancel' | 'move' | 'confirm' | 'claim' | 'decline' | 'leave';
+
+/** What to do, and with which of one's own; and for what takes room, the arguments. */
 export interface Wish {
-  do: 'book' | 'join' | 'cancel' | 'move' | 'confirm' | 'claim' | 'decline' | 'leave';
-  offering: Venue;
-  slot: number;
+  do: Act;
   n: number;
+  what: string;
 }
 
 /** What is told of a booking or an entry by the function that changed it. */
-interface Answer {
+export interface Answer {
   id: string;
   status: string;
   starts_at: Date;
   customer_id: string;
   attendance_confirmed_at?: Date | null;
+  /** Who waits for a day is about another time once a slot is offered. */
+  day?: Date | null;
+  places?: number;
 }
 
 export class Actor {
@@ -28,14 +30,10 @@ export class Actor {
   readonly #entries: string[] = [];
   readonly #pool: pg.Pool;
   readonly #user: string;
-  readonly #offerings: Record<Venue, string>;
-  readonly #day: number;
 
-  constructor(pool: pg.Pool, user: string, offerings: Record<Venue, string>, day: number) {
+  constructor(pool: pg.Pool, user: string) {
     this.#pool = pool;
     this.#user = user;
-    this.#offerings = offerings;
-    this.#day = day;
   }
 
   async wishAll(wishes: readonly Wish[]): Promise<void> {
@@ -43,23 +41,20 @@ export class Actor {
   }
 
   async wish(wish: Wish): Promise<void> {
-    const from = this.#day + (10 + wish.slot) * HOUR;
-    const place = `'${this.#offerings[wish.offering]}', ${moment(from)}, ${moment(from + 90 * MINUTE)}`;
     const booking = this.#bookings[wish.n % Math.max(1, this.#bookings.length)];
     const entry =
       (wish.do === 'claim' || wish.do === 'decline' ? await this.#offered() : undefined) ??
       this.#entries[wish.n % Math.max(1, this.#entries.length)];
     if (wish.do === 'book') {
-      await this.#get(this.#bookings, `create_booking(${place})`);
+      await this.#get(this.#bookings, `create_booking(${wish.what})`);
     } else if (wish.do === 'join') {
-      await this.#get(this.#entries, `join_waitlist(${place})`);
+      await this.#get(this.#entries, `join_waitlist(${wish.what})`);
     } else if (booking && wish.do === 'cancel') {
       await this.#get(this.#bookings, `cancel_booking('${booking}')`);
     } else if (booking && wish.do === 'confirm') {
       await this.#get(this.#bookings, `confirm_booking('${booking}')`);
     } else if (booking && wish.do === 'move') {
-      const times = `starts_at => ${moment(from)}, ends_at => ${moment(from + HOUR)}`;
-      await this.#get(this.#bookings, `modify_booking('${booking}', ${times})`);
+      await this.#get(this.#bookings, `modify_booking('${booking}', ${wish.what})`);
     } else if (entry && wish.do === 'claim') {
       const claimed = await this.#get(this.#bookings, `claim_slot('${entry}')`);
       const before = this.told.get(entry);
