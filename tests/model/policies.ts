@@ -1,6 +1,6 @@
 /** Random rules: three paces, and what else may differ. */
 import fc from 'fast-check';
-import { HOUR, MINUTE, type Policy } from './reference/state.ts';
+import { HOUR, MINUTE, type Policy, type PriceRules } from './reference/state.ts';
 
 const STANDARD = {
   requestTtl: 24 * HOUR,
@@ -65,3 +65,33 @@ export const policies: fc.Arbitrary<Policy> = fc
     perDay: fc.constantFrom(3, 3, 2),
   })
   .map(({ pace, ...rest }) => ({ ...PACES[pace], ...rest }));
+
+const prices: fc.Arbitrary<PriceRules> = fc.record({
+  child: fc.constantFrom(700, 700, 333),
+  infant: fc.constantFrom(0, 0, 125),
+  groupDiscount: fc.constantFrom(0, 100, 75),
+  groupFrom: fc.constantFrom(3, 5),
+  tax: fc.constantFrom(100, 200, 77),
+  taxIncluded: fc.boolean(),
+  rounding: fc.constantFrom(1, 1, 50, 100),
+});
+
+export const tourPolicies: fc.Arbitrary<Policy> = fc
+  .tuple(
+    policies,
+    fc.record({
+      perDay: fc.constantFrom(4, 4, 2),
+      maxParty: fc.constantFrom(1000, 1000, 4),
+      infantsTakePlaces: fc.constantFrom(true, true, false),
+      underMinimum: fc.constantFrom(...(['report', 'cancel'] as const)),
+      minimumCutoff: fc.constantFrom(HOUR, 4 * HOUR, 24 * HOUR),
+      refunds: fc.constantFrom<[number, number]>([48, 24], [24, 4], [3, 1]),
+      prices,
+    }),
+  )
+  .map(([policy, { refunds, ...rest }]) => ({
+    ...policy,
+    ...rest,
+    fullRefundUntil: refunds[0] * HOUR,
+    halfRefundUntil: refunds[1] * HOUR,
+  }));

@@ -15,7 +15,6 @@ import {
   user,
 } from './choosers.ts';
 import type { Chooser } from './compare.ts';
-import { policies } from './policies.ts';
 import type { Command } from './reference/commands.ts';
 import { bookedOf, isOnSale, leftOf, slotsOf, takenOf } from './reference/slots.ts';
 import {
@@ -23,42 +22,10 @@ import {
   HOUR,
   MINUTE,
   type Party,
-  type Policy,
-  type PriceRules,
   type Slot,
   type State,
   TOURS,
 } from './reference/state.ts';
-
-const prices: fc.Arbitrary<PriceRules> = fc.record({
-  child: fc.constantFrom(700, 700, 333),
-  infant: fc.constantFrom(0, 0, 125),
-  groupDiscount: fc.constantFrom(0, 100, 75),
-  groupFrom: fc.constantFrom(3, 5),
-  tax: fc.constantFrom(100, 200, 77),
-  taxIncluded: fc.boolean(),
-  rounding: fc.constantFrom(1, 1, 50, 100),
-});
-
-export const tourPolicies: fc.Arbitrary<Policy> = fc
-  .tuple(
-    policies,
-    fc.record({
-      perDay: fc.constantFrom(4, 4, 2),
-      maxParty: fc.constantFrom(1000, 1000, 4),
-      infantsTakePlaces: fc.constantFrom(true, true, false),
-      underMinimum: fc.constantFrom(...(['report', 'cancel'] as const)),
-      minimumCutoff: fc.constantFrom(HOUR, 4 * HOUR, 24 * HOUR),
-      refunds: fc.constantFrom<[number, number]>([48, 24], [24, 4], [3, 1]),
-      prices,
-    }),
-  )
-  .map(([policy, { refunds, ...rest }]) => ({
-    ...policy,
-    ...rest,
-    fullRefundUntil: refunds[0] * HOUR,
-    halfRefundUntil: refunds[1] * HOUR,
-  }));
 
 const parties: fc.Arbitrary<Party> = fc
   .record({
@@ -148,6 +115,48 @@ const newEntries = fc
           : { do: 'join_slot', by: who, slot: position, party };
       },
   );
+
+/** Who waits for a slot waits for its day as well, with more or fewer people. */
+const secondEntries = fc.tuple(small, fc.integer({ min: 1, max: 4 })).map(
+  ([n, size]): Chooser =>
+    (s) => {
+      const entry = pick(
+        s.entries.filter((e) => e.day === null && e.endedAt === null),
+        n,
+      );
+      const slot = s.slots[entry?.slot ?? -1];
+      return entry && slot
+        ? {
+            do: 'join_day',
+            by: entry.who,
+            offering: slot.offering,
+            day: slot.day,
+            party: partyOf(size, n),
+          }
+        : null;
+    },
+);
+
+/** Somebody who waits for a day takes another tour on that day meanwhile. */
+const elsewhere = fc.tuple(small, small).map(
+  ([n, m]): Chooser =>
+    (s) => {
+      const entry = pick(
+        s.entries.filter((e) => e.day !== null && e.endedAt === null),
+        n,
+      );
+      const slot = pick(
+        s.slots.filter(
+          (other) =>
+            other.day === entry?.day && other.offering !== entry.offering && isOnSale(s, other),
+        ),
+        m,
+      );
+      return entry && slot
+        ? { do: 'book_places', by: entry.who, slot: s.slots.indexOf(slot), party: partyOf(1, m) }
+        : null;
+    },
+);
 
 function isPlaced(booking: Booking): boolean {
   return booking.slot !== null;
@@ -283,11 +292,22 @@ const reopenings = small.map(
     },
 );
 
+/** To where something becomes of a slot: its minimum is looked at, its last call begins, it starts. */
+const approaches = fc
+  .constantFrom(...(['minimum', 'last call', 'last call', 'start'] as const))
+  .chain((what) =>
+    about(small, (_, slot, s) => {
+      const before = { minimum: s.policy.minimumCutoff, 'last call': s.policy.lastCall, start: 0 };
+      return { do: 'tick', until: Math.max(s.now, slot.from - before[what] + MINUTE) };
+    }),
+  );
+
 /** Seldom so far that all is over. */
 const moments = fc.oneof(
-  { weight: 1, arbitrary: passing },
+  { weight: 2, arbitrary: passing },
+  { weight: 2, arbitrary: approaches },
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc.constantFrom(0, 0, MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR).map(
       (by): Chooser =>
         (s) => ({ do: 'tick', until: s.now + by }),
@@ -296,38 +316,40 @@ const moments = fc.oneof(
 );
 
 const choosers: fc.Arbitrary<Chooser> = fc.oneof(
-  { weight: 8, arbitrary: newBookings },
+  { weight: 6, arbitrary: newBookings },
   { weight: 6, arbitrary: fillings },
-  { weight: 24, arbitrary: newEntries },
-  { weight: 12, arbitrary: moments },
-  { weight: 16, arbitrary: cancellations },
+  { weight: 26, arbitrary: newEntries },
+  { weight: 10, arbitrary: secondEntries },
+  { weight: 5, arbitrary: elsewhere },
+  { weight: 10, arbitrary: moments },
+  { weight: 14, arbitrary: cancellations },
   { weight: 10, arbitrary: changes },
-  { weight: 3, arbitrary: bookings('confirm', 'customer', 'confirmed') },
-  { weight: 2, arbitrary: bookings('approve', 'manager', 'pending') },
-  { weight: 2, arbitrary: bookings('reject', 'manager', 'pending') },
+  { weight: 2, arbitrary: bookings('confirm', 'customer', 'confirmed') },
+  { weight: 1, arbitrary: bookings('approve', 'manager', 'pending') },
+  { weight: 1, arbitrary: bookings('reject', 'manager', 'pending') },
   { weight: 1, arbitrary: bookings('no_show', 'manager', 'in_progress') },
-  { weight: 2, arbitrary: entries('leave', 'waiting') },
-  { weight: 1, arbitrary: entries('leave', 'offered') },
-  { weight: 8, arbitrary: entries('claim', 'offered') },
-  { weight: 2, arbitrary: entries('claim', 'waiting') },
-  { weight: 12, arbitrary: entries('decline', 'offered') },
-  { weight: 3, arbitrary: priorities },
+  { weight: 1, arbitrary: entries('leave', 'waiting') },
+  { weight: 3, arbitrary: entries('leave', 'offered') },
+  { weight: 16, arbitrary: entries('claim', 'offered') },
+  { weight: 4, arbitrary: entries('claim', 'waiting') },
+  { weight: 20, arbitrary: entries('decline', 'offered') },
+  { weight: 5, arbitrary: priorities },
   { weight: 8, arbitrary: alterations },
   { weight: 2, arbitrary: closings },
   { weight: 6, arbitrary: reopenings },
-  { weight: 2, arbitrary: cancelledSlots },
+  { weight: 1, arbitrary: cancelledSlots },
   { weight: 1, arbitrary: blackouts },
-  { weight: 6, arbitrary: lifts },
-  { weight: 3, arbitrary: generations },
-  { weight: 2, arbitrary: reschedules },
-  { weight: 2, arbitrary: mail },
+  { weight: 8, arbitrary: lifts },
+  { weight: 2, arbitrary: generations },
+  { weight: 1, arbitrary: reschedules },
+  { weight: 1, arbitrary: mail },
   { weight: 1, arbitrary: bounces },
 );
 
 /** Without slots there would be nothing to do, and while all of them are free nothing to wait for. */
 const openings: fc.Arbitrary<Chooser[]> = fc
   .record({
-    schedules: fc.constantFrom([0, 1], [0, 3], [2, 3], [0, 1, 4], [1, 3]),
+    schedules: fc.constantFrom([0, 1], [0, 3], [2, 3], [0, 1, 4], [0, 1, 3]),
     day: fc.constantFrom(0, 0, 1),
     more: fc.constantFrom(0, 0, 1),
     first: fc.array(fillings, { minLength: 1, maxLength: 4 }),
@@ -342,6 +364,6 @@ const openings: fc.Arbitrary<Chooser[]> = fc
 
 export const tourSequences: fc.Arbitrary<Chooser[]> = fc.noBias(
   fc
-    .tuple(openings, fc.array(choosers, { minLength: 10, maxLength: 36, size: 'max' }))
+    .tuple(openings, fc.array(choosers, { minLength: 15, maxLength: 50, size: 'max' }))
     .map(([first, rest]) => [...first, ...rest]),
 );
