@@ -25,6 +25,7 @@ export interface Accounts {
   changePassword(origin: Origin, session: Session, input: ChangePasswordInput): Promise<void>;
   sendLinksAgain(origin: Origin, input: AddressInput): Promise<void>;
   lookUpBooking(origin: Origin, input: LookUpInput): Promise<object>;
+  requestBookingByMail(origin: Origin, input: object): Promise<void>;
 }
 
 export interface AddressInput {
@@ -119,6 +120,10 @@ function addressActions({ sql }: Means) {
       checkText(input);
       const values = [input.email, input.organizationSlug];
       await evenly(sql(origin, 'select app_private.send_links_again($1, $2)', values));
+    },
+    requestBookingByMail: async (origin: Origin, input: object) => {
+      checkText(input);
+      await evenly(sql(origin, 'select app_private.request_booking_by_mail($1)', [input]));
     },
     lookUpBooking: async (origin: Origin, input: LookUpInput) => {
       checkText(input);

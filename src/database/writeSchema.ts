@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuth } from '../auth/index.ts';
+import { guestsPlugin } from '../graphql/guests.ts';
 import { printGraphqlSchema } from '../graphql/index.ts';
 import { peoplePlugin } from '../graphql/people.ts';
 import { withScratchCluster } from './commitMigration.ts';
@@ -27,7 +28,7 @@ export async function writeSchemaFiles(): Promise<void> {
       await writeFile(`${FOLDER}/schema.sql`, await dumpSchema(admin));
       await writeFile(
         `${FOLDER}/schema.graphql`,
-        await printGraphqlSchema(app, [peoplePlugin(auth)]),
+        await printGraphqlSchema(app, [peoplePlugin(auth), guestsPlugin(auth)]),
       );
     } finally {
       await Promise.all([admin.end(), app.end()]);

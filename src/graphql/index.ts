@@ -7,6 +7,7 @@ import type { Mount } from '../context.ts';
 import { serveManifests } from '../http/manifest.ts';
 import { readBody } from './body.ts';
 import { createCallers } from './callers.ts';
+import { guestsPlugin } from './guests.ts';
 import { NotificationListener } from './listener.ts';
 import { createOrigins } from './origins.ts';
 import { peoplePlugin } from './people.ts';
@@ -33,7 +34,7 @@ export function graphqlMount(options: GraphqlOptions = {}): Mount {
         pool,
         listener,
         graphiql: config.graphiql,
-        plugins: [peoplePlugin(auth)],
+        plugins: [peoplePlugin(auth), guestsPlugin(auth)],
         originOf: callers.originOf,
         afterMutation: requestDispatch,
         weigh: callers.weigh,

@@ -211,7 +211,7 @@ export function peoplePlugin(auth: Auth): GraphileConfig.Plugin {
 }
 
 /** A field that runs once, with the input and the request, in the order of the fields. */
-function mutation<I>(run: Run<I>) {
+export function mutation<I>(run: Run<I>) {
   return (_$root: unknown, fieldArgs: FieldArgs): SideEffectStep<unknown, object> =>
     sideEffect([fieldArgs.getRaw('input'), context()], ([input, request]) =>
       run(input as I, request as PeopleContext),

@@ -21,6 +21,7 @@ export const KINDS = [
   'last_call',
   'entry_ended',
   'waitlist_joined',
+  'booking_link',
   'account_verify',
   'account_magic_link',
   'account_reset',
@@ -88,6 +89,7 @@ export type BookingModel = Maybe<{
   tokens: Tokens;
 }>;
 
+/** What somebody waits for, or what a guest asks to book. */
 export type EntryModel = Maybe<{
   id: string;
   offeringId: string;

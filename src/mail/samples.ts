@@ -169,6 +169,12 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   last_call: { ...forEntry, tokens: tokens('claim', 'leave') },
   entry_ended: { ...forEntry, tokens: tokens('unsubscribe') },
   waitlist_joined: { ...forEntry, tokens: tokens('leave', 'unsubscribe') },
+  booking_link: {
+    organization,
+    recipient: { ...recipient, name: null },
+    entry: { ...entry, note: null },
+    tokens: tokens('book'),
+  },
   account_verify: { ...forAccount, tokens: tokens('verify') },
   account_magic_link: { ...forAccount, tokens: tokens('magic') },
   account_reset: { ...forAccount, tokens: tokens('reset') },

@@ -8,7 +8,12 @@ import type { Link } from './model.ts';
 
 export type Caller = { ip: string; userAgent: string };
 
-export type Choice = { startsAt: string | null; reason: string | null };
+export type Choice = {
+  action: string;
+  startsAt: string | null;
+  price: number | null;
+  reason: string | null;
+};
 
 /** Locked by others for too long, also at the second try. */
 export class Busy extends Error {}

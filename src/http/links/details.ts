@@ -32,6 +32,14 @@ function peopleIn(partySize: number | undefined): string | undefined {
   return partySize && partySize > 1 ? String(partySize) : undefined;
 }
 
+/** What else there is, of what a guest asked for and somebody else has got. */
+export function alternatives(link: KnownLink, { locale, words }: Voice): Html | '' {
+  const { timeZone, alternatives: free } = link.booking ?? {};
+  if (!free || free.length === 0) return '';
+  const lines = free.map((time) => html`<li>${span({ ...time, timeZone, locale })}</li>\n`);
+  return html`<p>${words.alternatives}</p>\n<ul>\n${lines}</ul>`;
+}
+
 export function deadline(link: KnownLink, voice: Voice): Html | '' {
   const sentences = deadlineSentences(link, voice);
   return sentences.length > 0 ? html`<p class="deadline">${sentences.join(' ')}</p>` : '';
@@ -50,6 +58,7 @@ function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] 
     const by = at(booking?.requestExpiresAt);
     return by ? [says.decideBy(by)] : [];
   }
+  if (action === 'book') return booking?.needsApproval ? [says.needsApproval] : [];
   if (action !== 'claim' || !entry) return [];
   const until = at(entry.offerExpiresAt);
   const held = until ? says.heldUntil(until) : says.heldForYou;

@@ -8,7 +8,7 @@ import { type Caller, followLink, inTransaction, readLink } from './database.ts'
 import { type Evidence, readClick } from './evidence.ts';
 import type { Page, Voice } from './layout.ts';
 import type { Limits } from './limits.ts';
-import { isDeed, type KnownLink, type Link, shownStart } from './model.ts';
+import { type Action, isDeed, type KnownLink, type Link, shownPrice, shownStart } from './model.ts';
 import type { NonceMaker, Stage } from './nonce.ts';
 import * as pages from './pages.ts';
 import { isRealStart, startChoices } from './starts.ts';
@@ -55,9 +55,10 @@ export async function postToLink(
   return act(services, visit, link, fields, seen);
 }
 
-/** The nonce is worth something for this token, this action and this start only. */
+/** The nonce is worth something for this token, this action, this start and this price only. */
 function bound({ token }: Visit, link: KnownLink): { token: string; shown: string } {
-  return { token, shown: `${link.action} ${shownStart(link) ?? ''}` };
+  const shown = [link.action, shownStart(link) ?? '', shownPrice(link) ?? ''].join(' ');
+  return { token, shown };
 }
 
 function pageOf(services: Services, visit: Visit, link: Link): Page {
@@ -104,9 +105,11 @@ function secondPage(services: Services, visit: Visit, link: KnownLink, reason?: 
     : pages.yesPage(link, voice, form);
 }
 
+const COMES = new Set<Action>(['confirm', 'claim', 'book']);
+
 /** The deeds that make somebody come have to be meant by somebody who knows when. */
 function pickedStart(link: KnownLink): string | null {
-  return link.action === 'confirm' || link.action === 'claim' ? shownStart(link) : null;
+  return COMES.has(link.action) ? shownStart(link) : null;
 }
 
 function judge(
@@ -137,7 +140,12 @@ async function act(
   const { pool } = services;
   try {
     if (isDeed(link.action)) {
-      const choice = { startsAt: shownStart(link), reason: fields.get('reason') ?? null };
+      const choice = {
+        action: link.action,
+        startsAt: shownStart(link),
+        price: shownPrice(link),
+        reason: fields.get('reason') ?? null,
+      };
       const after = await followLink(pool, visit.caller, visit.token, choice, evidence);
       return { link: after, page: pageOf(services, visit, after), changed: true };
     }
@@ -170,6 +178,9 @@ const NOTICES: Record<string, keyof Words['notices']> = {
   RSTIM: 'notAllowed',
   RSARG: 'tooLong',
   RSSTA: 'lookAgain',
+  RSAVL: 'free',
+  RSDUP: 'already',
+  RSLIM: 'limit',
 };
 
 async function actOnAccount(

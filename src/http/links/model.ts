@@ -10,6 +10,9 @@ export const DEEDS = [
   'approve',
   'reject',
   'unsubscribe',
+  'book',
+  // The link that books, when what it would book is taken by now.
+  'wait',
 ] as const;
 
 /** Actions of accounts: they have functions of their own. */
@@ -40,6 +43,8 @@ export const REASONS = [
   'not_offered',
   'taken',
   'used',
+  'full',
+  'not_bookable',
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
@@ -73,6 +78,9 @@ export type LinkBooking = {
   address?: string | null;
   supportContact?: string | null;
   customerName?: string | null;
+  /** Of what a guest asks for: without a reference, it is not booked yet. */
+  needsApproval?: boolean;
+  alternatives?: { startsAt: string; endsAt: string }[] | null;
 };
 
 export type LinkEntry = {
@@ -109,6 +117,11 @@ export type Link = KnownLink | { state: 'not_valid'; why: 'unknown' };
 
 export function isDeed(action: Action): action is Deed {
   return (DEEDS as readonly string[]).includes(action);
+}
+
+/** The price that a page shows, of what is sold by pressing its button. */
+export function shownPrice(link: KnownLink): number | null {
+  return link.action === 'book' ? (link.booking?.price ?? null) : null;
 }
 
 /** The start that a page shows, and that the person agrees to. */

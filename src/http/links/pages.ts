@@ -2,7 +2,7 @@
 import { webAddress } from '../../mail/clean.ts';
 import { moment } from '../../mail/dates.ts';
 import { type Html, html } from '../../mail/page.ts';
-import { deadline, details } from './details.ts';
+import { alternatives, deadline, details } from './details.ts';
 import type { Page, Voice } from './layout.ts';
 import type { KnownLink, LateLink, LinkOrganization, Reason } from './model.ts';
 import type { Words } from './words/index.ts';
@@ -27,6 +27,7 @@ export function readyPage(link: KnownLink, voice: Voice, form: Form): Page {
     runsScript: true,
     body: html`${alert(form.notice)}${paragraph(deed.lead)}
 ${details(link, voice)}
+${alternatives(link, voice)}
 ${deadline(link, voice)}
 <form method="post" data-dwell="${form.minDwellMs}"${gravity(link)}>
 <input type="hidden" name="nonce" value="${form.nonce}">
@@ -113,7 +114,8 @@ export function magicCodePage(link: KnownLink, voice: Voice, token: string): Pag
 export function donePage(link: KnownLink, voice: Voice): Page {
   const { words } = voice;
   const deed = words.deeds[link.action];
-  const pending = link.action === 'claim' && link.booking?.status === 'pending';
+  const books = link.action === 'claim' || link.action === 'book';
+  const pending = books && link.booking?.status === 'pending';
   const home = webAddress(link.organization.frontEndUrl);
   const onward = link.action === 'verify' || link.action === 'reset';
   return {
@@ -150,6 +152,7 @@ export function tooLatePage(link: LateLink, voice: Voice): Page {
     body: html`${paragraph(message.lead)}
 ${explains && reason ? paragraph(words.endedReason(reason)) : ''}
 ${details(link, voice)}
+${alternatives(link, voice)}
 ${whatNext(link, words)}`,
   };
 }
@@ -163,6 +166,8 @@ const AGAIN = new Set<Reason>([
   'declined',
   'left',
   'lapsed',
+  'full',
+  'not_bookable',
 ]);
 
 function whatNext(link: LateLink, { next }: Words): Html | '' {

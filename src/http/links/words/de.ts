@@ -57,6 +57,20 @@ export const de: Words = {
       done: 'Die Nachrichten sind abbestellt',
       doneLead: 'Nachrichten zu Ihren Buchungen kommen weiterhin.',
     },
+    book: {
+      title: 'Das buchen?',
+      lead: 'Solange Sie den Knopf nicht drücken, ist nichts für Sie reserviert.',
+      button: 'Buchen',
+      done: 'Sie haben gebucht',
+      doneLead: 'Die Buchung haben wir Ihnen per E-Mail geschickt.',
+    },
+    wait: {
+      title: 'Das ist inzwischen vergeben',
+      lead: 'Sie können darauf warten: Sobald etwas frei wird und Sie an der Reihe sind, reservieren wir es für Sie und schreiben Ihnen.',
+      button: 'Auf die Warteliste',
+      done: 'Sie stehen auf der Warteliste',
+      doneLead: 'Wir schreiben Ihnen, sobald Sie an der Reihe sind.',
+    },
     verify: {
       title: 'E-Mail-Adresse bestätigen',
       lead: 'Damit ist Ihr Konto vollständig.',
@@ -137,6 +151,14 @@ export const de: Words = {
       title: 'Dieser Link wurde schon verwendet',
       lead: 'Er gilt einmal. Bitte fordern Sie einen neuen an.',
     },
+    full: {
+      title: 'Das ist inzwischen vergeben',
+      lead: 'Sie können eine andere Zeit buchen.',
+    },
+    not_bookable: {
+      title: 'Das lässt sich nicht mehr buchen',
+      lead: 'Es ist zu spät dafür, oder es wird nicht mehr angeboten.',
+    },
   },
   entryReasons: {
     expired: {
@@ -166,6 +188,7 @@ export const de: Words = {
       `Bitte entscheiden Sie bis ${moment}; danach endet die Anfrage von selbst.`,
   },
   claimedPending: 'Der Veranstalter muss noch zustimmen. Wir schreiben Ihnen.',
+  alternatives: 'Zu diesen Zeiten ist Platz für Sie:',
   endedReason: (reason) => `Grund: ${reason}`,
   asked: {
     pickTitle: 'Noch eine Frage',
@@ -200,6 +223,9 @@ export const de: Words = {
     blackedOut: 'Diese Zeit lässt sich nicht mehr buchen.',
     notAllowed: 'Diese Zeit lässt sich nicht buchen.',
     tooLong: 'Ihr Text ist zu lang: höchstens 500 Zeichen.',
+    free: 'Inzwischen ist ein Platz frei geworden: Sie können ihn jetzt buchen.',
+    already: 'Diese Zeit haben Sie schon gebucht, oder Sie warten schon darauf.',
+    limit: 'Das ist mehr, als für eine Person oder an einem Tag möglich ist.',
   },
   pages: {
     notValid: {

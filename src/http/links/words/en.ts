@@ -57,6 +57,20 @@ export const en: Words = {
       done: 'You are unsubscribed',
       doneLead: 'Messages about your bookings still come.',
     },
+    book: {
+      title: 'Book this?',
+      lead: 'Nothing is kept for you until you press the button.',
+      button: 'Book it',
+      done: 'You have booked',
+      doneLead: 'We have sent you the booking by e-mail.',
+    },
+    wait: {
+      title: 'This has been taken meanwhile',
+      lead: 'You can wait for it: as soon as it becomes free and it is your turn, we keep it for you and write to you.',
+      button: 'Join the waiting list',
+      done: 'You are on the waiting list',
+      doneLead: 'We write to you as soon as it is your turn.',
+    },
     verify: {
       title: 'Confirm your e-mail address',
       lead: 'This completes your account.',
@@ -131,6 +145,11 @@ export const en: Words = {
       lead: 'This place has been taken. You stay on the waiting list and hear from us if it becomes free again.',
     },
     used: { title: 'This link has been used', lead: 'It works once. Please ask for a new one.' },
+    full: { title: 'This has been taken meanwhile', lead: 'You can book another time.' },
+    not_bookable: {
+      title: 'This cannot be booked any more',
+      lead: 'It is too late for it, or it is not offered any more.',
+    },
   },
   entryReasons: {
     expired: {
@@ -159,6 +178,7 @@ export const en: Words = {
     decideBy: (moment) => `Please decide by ${moment}; after that the request ends by itself.`,
   },
   claimedPending: 'The organiser still has to approve it. We will write to you.',
+  alternatives: 'There is room for you at these times:',
   endedReason: (reason) => `Reason: ${reason}`,
   asked: {
     pickTitle: 'One more question',
@@ -192,6 +212,9 @@ export const en: Words = {
     blackedOut: 'This time cannot be booked any more.',
     notAllowed: 'This time cannot be booked.',
     tooLong: 'Your text is too long: at most 500 characters.',
+    free: 'A place has become free meanwhile: you can book it now.',
+    already: 'You have booked this time, or wait for it, already.',
+    limit: 'That is more than is possible for one person, or on one day.',
   },
   pages: {
     notValid: {

@@ -38,6 +38,8 @@ export type Words = {
     decideBy: (moment: string) => string;
   };
   claimedPending: string;
+  /** Of something taken. */
+  alternatives: string;
   endedReason: (reason: string) => string;
   asked: {
     /** Without JavaScript: the second page. */
@@ -60,6 +62,9 @@ export type Words = {
     blackedOut: string;
     notAllowed: string;
     tooLong: string;
+    free: string;
+    already: string;
+    limit: string;
   };
   pages: Record<'notValid' | 'tooOften' | 'busy' | 'broken' | 'unreadable' | 'method', Message>;
   questions: string;
