@@ -6,6 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TestDatabase } from '../support/database.ts';
 import { linger, problemsOf, type Scenario, type Weaken, without } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
+import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as slots from './slotScenarios.ts';
@@ -43,6 +44,15 @@ async function noKeyLock(db: TestDatabase): Promise<void> {
     /insert into app_private.idempotency_keys[\s\S]*?do nothing;\s*if found then/,
     'if not exists (select from app_private.idempotency_keys i where i.key = begin_idempotent.key) then',
   );
+}
+
+async function noRequestLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.follow_request(app_private.link_tokens,jsonb)', /for update/);
+}
+
+async function noAskingLock(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.request_booking_by_mail(jsonb)', /for no key update/);
+  await linger(db, 'app_private.guest_requests');
 }
 
 async function noClaimerLock(db: TestDatabase): Promise<void> {
@@ -167,6 +177,9 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the room lock', noPlaceLock, slots.crossedSlots],
   ['the room lock', noPlaceLock, slots.freedAndJoined],
   ['the room lock', noPlaceLock, slots.cancelSlotAndBook],
+  ['the room lock', noPlaceLock, guests.lastPlacesByMail],
+  ['the lock of the request', noRequestLock, guests.sameLink],
+  ['the lock of the organisation', noAskingLock, guests.manyAsks],
   ['the room lock', noRoomLock, queue.cancelAndJoin],
   ['the room lock', noRoomLock, queue.lastCall],
   ['the room lock', noRoomLock, time.blackouts[0] as Scenario],

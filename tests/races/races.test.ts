@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Field, openField } from '../support/field.ts';
 import { play, type Scenario, usualLimits } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
+import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as slots from './slotScenarios.ts';
@@ -19,6 +20,7 @@ const { blackouts, ...single } = time;
 const groups: Record<string, Scenario[]> = {
   'Racing for room': Object.values(bookings),
   'Racing for places of a slot': Object.values(slots),
+  'Racing with links of guests': Object.values(guests),
   'Racing for a place that was waited for': Object.values(queue),
   'Racing with one key': Object.values(keys),
   'Racing with time': [...Object.values(single), ...blackouts],
