@@ -25,6 +25,7 @@ import {
   range,
   runDueDeadlines,
 } from '../support/factories.ts';
+import { ask } from '../support/guests.ts';
 import { createTour } from '../support/tours.ts';
 
 const publicUrl = 'https://reslot.example';
@@ -50,6 +51,7 @@ describe('what the database says of a message', () => {
           entryId: waiting.id,
           waitingId: waiting.customer_id,
           slotId: tour.slots[0] ?? '',
+          offeringId: world.left,
         });
         for (const locale of LANGUAGES) {
           const organizerEmail = 'bookings@reslot.example';
@@ -162,6 +164,7 @@ type Subjects = {
   userId: string;
   bookingId: string;
   customerId: string;
+  offeringId?: string;
   entryId: string;
   waitingId: string;
   slotId?: string;
@@ -172,26 +175,37 @@ const ABOUT_SLOTS = /^slot_under_/;
 const ABOUT_ENTRIES =
   /^slot_available$|^offer_expired$|^last_call$|^entry_ended$|^waitlist_joined$/;
 
+/** What a guest wants stands in no other table than that of the requests. */
+async function askByMail(db: TestDatabase, offeringId: string): Promise<string> {
+  const [startsAt, endsAt] = range('18:00', '20:00', 4);
+  await ask(db, { offeringId, startsAt, endsAt });
+  return db.value('select notification_id from app_private.guest_requests');
+}
+
 async function modelOf(db: TestDatabase, kind: string, subjects: Subjects) {
-  const { organizationId, userId, bookingId, customerId, entryId, waitingId, slotId } = subjects;
+  const { organizationId, userId, bookingId, customerId, entryId, waitingId, slotId, offeringId } =
+    subjects;
   const aboutEntry = ABOUT_ENTRIES.test(kind);
   const aboutSlot = ABOUT_SLOTS.test(kind);
   const aboutBooking =
     !aboutEntry && !aboutSlot && !kind.startsWith('account_') && kind !== 'links_again';
   const about = [aboutBooking ? bookingId : null, aboutEntry ? entryId : null];
-  const note = FOR_USERS.test(kind)
-    ? await db.value<string>('select app_private.notify_user($1, $2, $3, $4, $5, $6)', [
-        organizationId,
-        userId,
-        kind,
-        ...about,
-        aboutSlot ? JSON.stringify({ slotId, booked: 2, minSize: 4 }) : '{}',
-      ])
-    : await db.value<string>('select app_private.notify_customer($1, $2, $3, $4)', [
-        aboutEntry ? waitingId : customerId,
-        kind,
-        ...about,
-      ]);
+  const note =
+    kind === 'booking_link'
+      ? await askByMail(db, offeringId ?? '')
+      : FOR_USERS.test(kind)
+        ? await db.value<string>('select app_private.notify_user($1, $2, $3, $4, $5, $6)', [
+            organizationId,
+            userId,
+            kind,
+            ...about,
+            aboutSlot ? JSON.stringify({ slotId, booked: 2, minSize: 4 }) : '{}',
+          ])
+        : await db.value<string>('select app_private.notify_customer($1, $2, $3, $4)', [
+            aboutEntry ? waitingId : customerId,
+            kind,
+            ...about,
+          ]);
   const { model } = await db.one<{ model: MailModel }>(
     `select m.model from app_public.deliveries d, app_private.mail_model(d) m
      where d.notification_id = $1`,

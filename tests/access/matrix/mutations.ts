@@ -401,6 +401,19 @@ const PEOPLE: Record<string, Deed> = {
       return { email: await emailOf(db, userId) };
     },
   },
+  requestBookingByMail: {
+    rule: EVERYBODY,
+    input: async (_db, { left }) => {
+      const [startsAt, endsAt] = freshHour();
+      return {
+        offeringId: left,
+        startsAt,
+        endsAt,
+        name: 'Gina',
+        email: `${unique('g')}@example.org`,
+      };
+    },
+  },
   lookUpBooking: {
     rule: EVERYBODY,
     secret: 'RSNTF',

@@ -41,7 +41,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.begin_password_check app_private.begin_sign_in app_private.change_password
     app_private.check_reset_link
     app_private.finish_sign_in app_private.look_up_booking app_private.follow_link app_private.front_end_origins
-    app_private.read_link app_private.request_account_link app_private.reset_password
+    app_private.read_link app_private.request_account_link app_private.request_booking_by_mail app_private.reset_password
     app_private.rotate_session app_private.send_links_again app_private.session_role
     app_private.sign_out app_private.sign_out_everywhere app_private.sign_up
     app_private.use_magic_link app_private.verify_email`,

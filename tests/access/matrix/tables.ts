@@ -100,7 +100,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
       notificationRetention deliveryRetention minParty maxParty infantsTakePlaces infantMaxAge childMaxAge childRate
       infantRate groupDiscount groupFrom taxRate taxIncluded rounding fullRefundUntil
       halfRefundUntil advanceDays
-      minimumCutoff underMinimum`,
+      minimumCutoff underMinimum guestBookings guestLinkTtl maxGuestMailsPerHour
+      maxGuestRequestsPerHour`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
