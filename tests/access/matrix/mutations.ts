@@ -78,6 +78,12 @@ async function begun(db: TestDatabase, scene: Scene): Promise<string> {
   return id;
 }
 
+const cancelled = async (db: TestDatabase, scene: Scene) => {
+  const id = await booked(db, scene);
+  await call(db, scene.users.customer, 'cancel_booking', { booking_id: id });
+  return id;
+};
+
 const pending = async (db: TestDatabase, { users, asked }: Scene) =>
   (await book(db, users.customer, asked, freshHour())).id;
 
@@ -165,6 +171,7 @@ const BOOKINGS: Record<string, Deed> = {
   rejectBooking: aboutBooking(MANAGER, {}, pending),
   cancelBooking: aboutBooking(CUSTOMER_OR_MANAGER, { reason: 'Rain' }),
   confirmBooking: aboutBooking(CUSTOMER),
+  rebookBooking: aboutBooking(CUSTOMER_OR_MANAGER, {}, cancelled),
   modifyBooking: aboutBooking(CUSTOMER_OR_MANAGER, { purpose: 'Chess' }),
   overrideAutoCancel: aboutBooking(MANAGER, { reason: 'A regular' }),
   markNoShow: aboutBooking(MANAGER, {}, begun),

@@ -23,7 +23,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.mark_notifications_read app_public.members app_public.message_slot
     app_public.slot_manifest app_public.slot_manifest_csv app_public.modify_booking
     app_public.my_bookings app_public.my_notifications app_public.my_waitlist
-    app_public.override_auto_cancel app_public.planned_slots app_public.reject_booking app_public.remove_member
+    app_public.override_auto_cancel app_public.planned_slots app_public.rebook_booking app_public.reject_booking app_public.remove_member
     app_public.retry_delivery app_public.revise_policy app_public.set_member
     app_public.set_offering_resources app_public.set_opening_hours
     app_public.set_waitlist_priority app_public.spared_bookings app_public.update_profile
