@@ -54,6 +54,7 @@ const CALLS: [name: string, of: keyof typeof ids, who: Who, more?: Record<string
   ['confirm_booking', 'booking', 'customer'],
   ['cancel_booking', 'booking', 'customer', { reason: 'Ill' }],
   ['modify_booking', 'booking', 'customer', { purpose: 'Yoga' }],
+  ['rebook_booking', 'booking', 'customer'],
   ['approve_booking', 'booking', 'manager'],
   ['reject_booking', 'booking', 'manager'],
   ['mark_no_show', 'booking', 'manager'],

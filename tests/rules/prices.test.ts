@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { inTransaction, type TestDatabase } from '../support/database.ts';
-import { at, booking, call, createUser, createWorld } from '../support/factories.ts';
+import { at, book, booking, call, createUser, createWorld, range } from '../support/factories.ts';
 import { bookSlot, createTour, type Tour } from '../support/tours.ts';
 import { cancel, refused, rule, value } from './rule.ts';
 
@@ -221,6 +221,33 @@ describe('A booking that is cancelled', () => {
     await db.setClock(at('10:30'));
     await cancel(db, ann, late.id);
     expect(await refundOf(db, late.id)).toBe(0);
+  });
+
+  rule('gives back no more by being moved far ahead first, except by a manager', async (scene) => {
+    const { db, world } = scene;
+    const tour = await createTour(db, world, { days: 9 });
+    const ann = await createUser(db, 'Ann');
+    const movedBy = async (mover: string, hour: string) => {
+      await db.setClock(at('08:00'));
+      const { id: booking_id } = await bookSlot(db, ann, tour, tour.slots[0]);
+      await db.setClock(at(hour));
+      const slot_id = tour.slots[8];
+      await call(db, mover, 'modify_booking', { booking_id, slot_id });
+      await cancel(db, ann, booking_id);
+      return refundOf(db, booking_id);
+    };
+    expect(await movedBy(ann, '09:00')).toBe(10);
+    expect(await movedBy(ann, '10:30')).toBe(0);
+    expect(await movedBy(world.manager, '10:30')).toBe(20);
+    // Of a room as of a walk, and a second move brings nothing back either.
+    await db.query('update app_public.offerings set price = 20 where id = $1', [world.left]);
+    const move = (booking_id: string, [starts_at, ends_at]: [string, string]) =>
+      call(db, ann, 'modify_booking', { booking_id, starts_at, ends_at });
+    const room = await book(db, ann, world.left, range('18:00', '20:00'));
+    await move(room.id, range('18:00', '20:00', 8));
+    await move(room.id, range('18:00', '20:00', 9));
+    await cancel(db, ann, room.id);
+    expect(await refundOf(db, room.id)).toBe(10);
   });
 
   rule(

@@ -217,7 +217,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       taxIncluded purpose specialRequests dietaryNeeds accessNeeds price refund currency sequence createdBy createdAt madeAt endedAt
       endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
-      autoCancelReason overrideAt overrideBy overrideReason`,
+      autoCancelReason overrideAt overrideBy overrideReason refundShare`,
     computed: 'reminderSent',
     internal: 'room remindersDone',
     relations: `bookingModifications customer notifications offering organization policyVersion slot
