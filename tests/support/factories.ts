@@ -152,6 +152,21 @@ export async function createMember(
   return id;
 }
 
+/** A member who is a resource: what it serves is theirs. */
+export function createProvider(
+  db: TestDatabase,
+  organizationId: string,
+  userId: string,
+  resourceId: string,
+): Promise<string> {
+  return insert(db, 'app_public.memberships', {
+    organization_id: organizationId,
+    user_id: userId,
+    role: 'provider',
+    resource_id: resourceId,
+  });
+}
+
 export async function createWorld(
   db: TestDatabase,
   policy: Record<string, unknown> = {},

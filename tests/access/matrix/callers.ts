@@ -9,6 +9,8 @@ export const LIVE = [
   'other',
   /** Manages another offering of the same organisation. */
   'keeper',
+  /** Serves it: a provider, whose resource it takes. */
+  'provider',
   'manager',
   /** Owns the organisation. */
   'head',
@@ -39,7 +41,7 @@ export function may(who: string, others: Verdict = 'nothing', anonymous: Verdict
   return Object.fromEntries(LIVE.map((caller) => [caller, verdict(caller)])) as Rule;
 }
 
-export const ACCOUNTS = 'customer other keeper manager head foreign admin';
+export const ACCOUNTS = 'customer other keeper provider manager head foreign admin';
 
 export const EVERYBODY = may(`anonymous ${ACCOUNTS}`);
 export const SIGNED_IN = may(ACCOUNTS);

@@ -1,7 +1,7 @@
 /** Does everything that can be done, as everybody, to what is the customer's and to nothing. */
 import { type GraphQLObjectType, getNamedType, isLeafType } from 'graphql';
 import { type TestDatabase, tableHashes } from '../../support/database.ts';
-import { createMember, createUser } from '../../support/factories.ts';
+import { createMember, createProvider, createUser } from '../../support/factories.ts';
 import { DEAD, type Dead, LIVE, type Live, type Verdict } from './callers.ts';
 import { type Deed, MUTATIONS } from './mutations.ts';
 import { selectionOf } from './rows.ts';
@@ -152,8 +152,9 @@ export async function actorFor(
 
 async function createTwin(db: TestDatabase, scene: Scene, caller: Somebody): Promise<string> {
   const id = await createUser(db, 'Twin', { is_admin: caller === 'admin' });
-  const { organizationId, otherOrganizationId, right } = scene;
+  const { organizationId, otherOrganizationId, right, leftRoom } = scene;
   if (caller === 'keeper') await createMember(db, organizationId, id, 'manager', [right]);
+  if (caller === 'provider') await createProvider(db, organizationId, id, leftRoom);
   if (caller === 'manager') await createMember(db, organizationId, id, 'manager');
   if (caller === 'head') await createMember(db, organizationId, id, 'owner');
   if (caller === 'foreign') await createMember(db, otherOrganizationId, id, 'owner');

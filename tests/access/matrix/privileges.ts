@@ -8,7 +8,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.quote app_public.viewer
     app_private.caller_is app_private.caller_role app_private.current_user_id app_private.is_admin
     app_private.managed_offering_ids app_private.managed_organization_ids
-    app_private.member_organization_ids app_private.own_customer_ids`,
+    app_private.member_organization_ids app_private.own_customer_ids app_private.own_resource_ids`,
   'reslot_user reslot_admin': `
     app_public.alter_slot app_public.cancel_slot app_public.close_slot app_public.open_slot
     app_public.apply_policy app_public.approve_booking app_public.archive_resource

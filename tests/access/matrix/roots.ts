@@ -47,7 +47,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
   slotByScheduleIdAndStartsAt: { values: () => ({ startsAt: at('10:00', 1) }) },
   membershipOffering: { values: ({ right }) => ({ offeringId: right }) },
   // Whatever row it is: here the booking.
-  node: { rule: may(CONCERNED) },
+  node: { rule: may(`${CONCERNED} provider`) },
   nodeId: { rule: EVERYBODY },
   query: { rule: EVERYBODY },
 
@@ -61,7 +61,9 @@ export const QUERIES: Readonly<Record<string, Root>> = {
     rule: EVERYBODY,
     values: ({ tour }) => ({ offeringId: tour.offering }),
   },
-  viewer: { rule: may('customer other keeper manager head foreign admin', 'nothing', 'nothing') },
+  viewer: {
+    rule: may('customer other keeper provider manager head foreign admin', 'nothing', 'nothing'),
+  },
   exportMyData: { rule: SIGNED_IN },
   myBookings: { rule: may('customer') },
   myNotifications: { rule: may('customer') },

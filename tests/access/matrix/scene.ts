@@ -10,6 +10,7 @@ import {
   createMember,
   createOffering,
   createOrganization,
+  createProvider,
   createResource,
   createUser,
   insert,
@@ -47,6 +48,8 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   const keeping = await createMember(db, world.organizationId, users.keeper, 'manager', [
     world.right,
   ]);
+  const { organizationId, leftRoom } = world;
+  const providing = await createProvider(db, organizationId, users.provider, leftRoom);
   const base = { ...world, ...places, users };
   const { bookings, entries } = await createBookings(db, base);
   const tours = await createTours(db, base);
@@ -71,7 +74,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
     rows: {
       organizations: [[world.organizationId], [others.closed]],
       users: [[users.customer], [users.deactivated], [users.manager], [users.keeper]],
-      memberships: [[keeping]],
+      memberships: [[keeping], [providing]],
       membership_offerings: [[keeping, world.right]],
       policies: [[world.policyId], [places.oldPolicy]],
       policy_versions: [[version]],
@@ -129,6 +132,7 @@ async function createPeople(db: TestDatabase, world: World): Promise<Scene['user
     customer: await createUser(db, 'Carl', details),
     other: await createUser(db, 'Otto'),
     keeper: await createUser(db, 'Kim'),
+    provider: await createUser(db, 'Pia'),
     manager: world.manager,
     head: world.owner,
     foreign: await createUser(db, 'Fay'),
@@ -157,6 +161,8 @@ async function createPlaces(db: TestDatabase, world: World) {
     address: 'Riverside 1',
     directions: 'Second door',
     support_contact: 'The porter',
+    category: 'Halls',
+    duration: '1 hour',
   });
   const many = { max_bookings_per_day: 1000, max_entries_per_day: 1000, max_days_ahead: 700 };
   await call(db, world.manager, 'revise_policy', {
@@ -199,6 +205,7 @@ async function createBookings(db: TestDatabase, scene: Base) {
     special_requests: 'A window',
     dietary_needs: 'No nuts',
     access_needs: 'A ramp',
+    provider_id: scene.leftRoom,
     attendance_confirmed_at: MONDAY,
     attendance_confirmed_how: 'not_needed',
     confirm_by: at('08:00', 1),

@@ -66,11 +66,11 @@ export const TABLES: Readonly<Record<string, Table>> = {
   },
   memberships: {
     type: 'Membership',
-    // The keeper's.
-    rows: [may('keeper manager head admin')],
+    // The keeper's, and the provider's.
+    rows: [may('keeper manager head admin'), may('provider manager head admin')],
     readers: USERS,
-    columns: 'id organizationId userId role allOfferings createdAt',
-    relations: 'membershipOfferings organization user',
+    columns: 'id organizationId userId role allOfferings createdAt resourceId',
+    relations: 'membershipOfferings organization resource user',
   },
   membership_offerings: {
     type: 'MembershipOffering',
@@ -110,25 +110,27 @@ export const TABLES: Readonly<Record<string, Table>> = {
     rows: [EVERYBODY, EVERYBODY, EVERYBODY, EVERYBODY],
     readers: EVERYONE,
     columns: `id organizationId policyId kind allocation name description address directions
-      supportContact price createdAt archivedAt`,
+      supportContact price createdAt archivedAt category duration`,
     relations: `bookings membershipOfferings offeringResources organization policy schedules slots
       waitlistEntries`,
     insert: {
-      reslot_user:
-        'organizationId policyId kind allocation name description address directions supportContact price',
-      reslot_admin:
-        'organizationId policyId kind allocation name description address directions supportContact price',
+      reslot_user: `organizationId policyId kind allocation name description address directions
+        supportContact price category duration`,
+      reslot_admin: `organizationId policyId kind allocation name description address directions
+        supportContact price category duration`,
     },
     update: {
-      reslot_user: 'policyId name description address directions supportContact price archivedAt',
-      reslot_admin: 'policyId name description address directions supportContact price archivedAt',
+      reslot_user: `policyId name description address directions supportContact price archivedAt
+        category duration`,
+      reslot_admin: `policyId name description address directions supportContact price archivedAt
+        category duration`,
     },
   },
   offering_resources: {
     type: 'OfferingResource',
     rows: [EVERYBODY],
     readers: EVERYONE,
-    columns: 'offeringId resourceId organizationId',
+    columns: 'offeringId resourceId organizationId inPool',
     relations: 'offering organization resource',
   },
   resources: {
@@ -136,7 +138,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     rows: [EVERYBODY, EVERYBODY],
     readers: EVERYONE,
     columns: 'id organizationId name timeZone shared createdAt archivedAt',
-    relations: 'offeringResources openingHours organization',
+    relations: 'memberships offeringResources openingHours organization',
     insert: {
       reslot_user: 'organizationId name timeZone shared',
       reslot_admin: 'organizationId name timeZone shared',
@@ -205,7 +207,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
     type: 'Booking',
     // One that is live, one that was cancelled, one that was released, a hold, and places of a slot.
     rows: [
-      CUSTOMER_OR_MANAGER,
+      // It takes the resource of the provider.
+      may(`${CONCERNED} provider`),
       CUSTOMER_OR_MANAGER,
       CUSTOMER_OR_MANAGER,
       CUSTOMER_OR_MANAGER,
@@ -217,10 +220,10 @@ export const TABLES: Readonly<Record<string, Table>> = {
       taxIncluded purpose specialRequests dietaryNeeds accessNeeds price refund currency sequence createdBy createdAt madeAt endedAt
       endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
-      autoCancelReason overrideAt overrideBy overrideReason refundShare`,
+      autoCancelReason overrideAt overrideBy overrideReason refundShare providerId`,
     computed: 'reminderSent',
     internal: 'room remindersDone',
-    relations: `bookingModifications customer notifications offering organization policyVersion slot
+    relations: `bookingModifications customer notifications offering organization policyVersion provider slot
       userByCreatedBy
       userByOverrideBy`,
   },
