@@ -63,6 +63,8 @@ export type BookingModel = Maybe<{
   offeringId: string;
   offeringName: string;
   resourceNames: string[];
+  /** Who serves it, where that is somebody. */
+  providerName: string;
   startsAt: string;
   endsAt: string;
   timeZone: string;
@@ -133,6 +135,8 @@ export type MailModel = Maybe<{
     purpose: string;
     partySize: number;
     price: number | string;
+    /** Who was to serve it, if that is somebody else now. */
+    provider: string;
   }>;
   entry: EntryModel;
   slot: SlotModel;

@@ -32,6 +32,7 @@ const booking = {
   offeringId: '01990000-0000-7000-8000-00000000f001',
   offeringName: 'Festsaal, ganzer Saal',
   resourceNames: ['Saal links', 'Saal rechts'],
+  providerName: null,
   startsAt: '2026-12-04T13:00:00Z',
   endsAt: '2026-12-04T16:30:00Z',
   timeZone: 'Europe/Vienna',

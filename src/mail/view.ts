@@ -72,6 +72,7 @@ function bookingView(booking: BookingModel, context: Context) {
     reference: booking.reference,
     offeringName: booking.offeringName,
     resources: resourceList(booking, locale),
+    provider: booking.providerName,
     when: span({ startsAt, endsAt, timeZone, locale }),
     whenShort: shortMoment({ iso: startsAt, timeZone, locale }),
     address: booking.address,
@@ -121,7 +122,7 @@ function slotView(slot: SlotModel, { booked, minSize }: MailModel, { locale }: C
 
 function previousView({ previous, booking }: MailModel, { locale }: Context) {
   if (!previous || !booking) return undefined;
-  const { startsAt, endsAt, purpose, partySize, price } = previous;
+  const { startsAt, endsAt, purpose, partySize, price, provider } = previous;
   const changed = (before: string | null | undefined, after: string | null | undefined) =>
     before !== undefined && before !== null && Date.parse(before) !== Date.parse(after ?? '');
   return {
@@ -133,6 +134,7 @@ function previousView({ previous, booking }: MailModel, { locale }: Context) {
     price: money({ price, currency: booking.currency }, locale),
     priceChanged:
       Number(price) > 0 && Number(booking.price) > 0 && Number(price) !== Number(booking.price),
+    provider,
     purpose,
     // An empty one is a purpose too: there was none, or there is none any more.
     purposeChanged: typeof purpose === 'string' && purpose !== (booking.purpose ?? ''),

@@ -197,6 +197,16 @@ describe('the words of a message', () => {
     expect(mail.text).not.toContain('Old time');
   });
 
+  it('names who takes over a booking from whom', async () => {
+    const base = SAMPLES.booking_modified;
+    const booking = { ...base.booking, providerName: 'Quinn', resourceNames: ['Quinn'] };
+    const mail = await render('booking_modified', {
+      ...{ ...base, booking, previous: { provider: 'Pia' } },
+    });
+    expect(mail.text).toContain('Quinn takes over from Pia.');
+    expect(mail.text).not.toContain('Old time');
+  });
+
   it('names a purpose that was added or taken away', async () => {
     const base = SAMPLES.booking_modified;
     const { startsAt, endsAt, purpose } = base.booking ?? {};

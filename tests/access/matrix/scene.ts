@@ -228,6 +228,7 @@ async function createBookings(db: TestDatabase, scene: Base) {
     priority_set_at: MONDAY,
     stuck_at: MONDAY,
     stuck_reason: 'Nobody knows',
+    provider_id: scene.leftRoom,
   });
   const hold = await db.value<string>(
     'select hold_id from app_public.waitlist_entries where id = $1',

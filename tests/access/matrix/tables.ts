@@ -243,11 +243,11 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: USERS,
     columns: `id organizationId offeringId customerId policyVersionId status startsAt endsAt
       lastCallAt slotId day partySize adults children infants places priority prioritySetAt note joinedAt holdId offeredAt claimWindow
-      offerExpiresAt stuckAt stuckReason bookingId endedAt`,
+      offerExpiresAt stuckAt stuckReason bookingId endedAt providerId`,
     computed: 'position secondsLeft',
     internal: 'room offeredFrom passedAt passedSlotIds forPlaces',
     relations:
-      'booking customer hold notificationsByEntryId offering organization policyVersion slot',
+      'booking customer hold notificationsByEntryId offering organization policyVersion provider slot',
   },
   notifications: {
     type: 'Notification',
