@@ -8,6 +8,7 @@ import { linger, problemsOf, type Scenario, type Weaken, without } from '../supp
 import * as bookings from './bookingScenarios.ts';
 import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
+import * as pools from './poolScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
@@ -180,6 +181,11 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the room lock', noPlaceLock, guests.lastPlacesByMail],
   ['the lock of the request', noRequestLock, guests.sameLink],
   ['the lock of the organisation', noAskingLock, guests.manyAsks],
+  ['the room lock', noRoomLock, pools.bookPool],
+  ['the room lock', noRoomLock, pools.sharedProvider],
+  ['the room lock', noRoomLock, pools.timeOff],
+  ['the room lock', noRoomLock, pools.freedAndJoined],
+  ['the room lock', noRoomLock, pools.changeOfProvider],
   ['the room lock', noRoomLock, queue.cancelAndJoin],
   ['the room lock', noRoomLock, queue.lastCall],
   ['the room lock', noRoomLock, time.blackouts[0] as Scenario],

@@ -9,6 +9,7 @@ import { play, type Scenario, usualLimits } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
 import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
+import * as pools from './poolScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
@@ -17,10 +18,12 @@ const MINUTES = 60_000;
 const HOURS = 60 * MINUTES;
 
 const { blackouts, ...single } = time;
+const { bookPoolOfAll, ...pooled } = pools;
 const groups: Record<string, Scenario[]> = {
   'Racing for room': Object.values(bookings),
   'Racing for places of a slot': Object.values(slots),
   'Racing with links of guests': Object.values(guests),
+  'Racing for one of several providers': Object.values(pooled),
   'Racing for a place that was waited for': Object.values(queue),
   'Racing with one key': Object.values(keys),
   'Racing with time': [...Object.values(single), ...blackouts],
@@ -43,6 +46,16 @@ describe.each(Object.entries(groups))('%s', (_, scenarios) => {
       const played = await play(field, scenario, usualLimits());
       rounds.push(played.rounds);
       expect(played.problems).toEqual([]);
+    },
+    process.env.RESLOT_LONG ? 4 * HOURS : 10 * MINUTES,
+  );
+});
+
+describe('Racing for one of several providers, all at once', () => {
+  test(
+    bookPoolOfAll.name,
+    async () => {
+      expect(await problemsOf(bookPoolOfAll, usualRounds() / 20)).toEqual([]);
     },
     process.env.RESLOT_LONG ? 4 * HOURS : 10 * MINUTES,
   );
