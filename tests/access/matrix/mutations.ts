@@ -208,7 +208,8 @@ const WAITING: Record<string, Deed> = {
 
 const CONFIGURATION: Record<string, Deed> = {
   createBlackout: {
-    rule: MANAGER,
+    // Of the provider's own resource: time off.
+    rule: may(`provider ${MANAGERS}`, 'RSNTF'),
     input: async (_db, { organizationId, leftRoom }) => {
       const [startsAt, endsAt] = freshHour();
       return { organizationId, resourceId: leftRoom, startsAt, endsAt, reason: 'Paint' };

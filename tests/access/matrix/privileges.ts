@@ -31,7 +31,8 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.waitlist_entries_seconds_left app_public.waitlist_lengths
     app_private.audit_address app_private.audit_program
     app_private.named_offering_ids app_private.own_organization_ids
-    app_private.owned_organization_ids app_private.zone_of`,
+    app_private.owned_organization_ids app_private.zone_of app_public.bookings_customer_name app_public.bookings_contact_phone
+    app_public.provider_calendar`,
   // In psql only: no request over the network makes anybody an operator.
   reslot_admin: `
     app_private.check_invariants app_private.make_admin app_private.reactivate_account

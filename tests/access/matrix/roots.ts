@@ -82,6 +82,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
     values: () => ({ resourceId: null }),
   },
   members: { rule: MANAGER_ELSE_REFUSED },
+  providerCalendar: { rule: may(`provider ${MANAGERS}`, 'RSNTF') },
   slotManifest: { rule: MANAGER_ELSE_REFUSED, values: OPEN_SLOT },
   slotManifestCsv: { rule: MANAGER_ELSE_REFUSED, values: OPEN_SLOT },
   plannedSlots: {

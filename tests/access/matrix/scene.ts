@@ -206,6 +206,8 @@ async function createBookings(db: TestDatabase, scene: Base) {
     dietary_needs: 'No nuts',
     access_needs: 'A ramp',
     provider_id: scene.leftRoom,
+    customer_address: 'Mill Lane 3',
+    customer_phone: '+43 1 9',
     attendance_confirmed_at: MONDAY,
     attendance_confirmed_how: 'not_needed',
     confirm_by: at('08:00', 1),
@@ -229,6 +231,8 @@ async function createBookings(db: TestDatabase, scene: Base) {
     stuck_at: MONDAY,
     stuck_reason: 'Nobody knows',
     provider_id: scene.leftRoom,
+    customer_address: 'Mill Lane 3',
+    customer_phone: '+43 1 9',
   });
   const hold = await db.value<string>(
     'select hold_id from app_public.waitlist_entries where id = $1',

@@ -110,20 +110,20 @@ export const TABLES: Readonly<Record<string, Table>> = {
     rows: [EVERYBODY, EVERYBODY, EVERYBODY, EVERYBODY],
     readers: EVERYONE,
     columns: `id organizationId policyId kind allocation name description address directions
-      supportContact price createdAt archivedAt category duration`,
+      supportContact price createdAt archivedAt category duration atCustomer travelTime`,
     relations: `bookings membershipOfferings offeringResources organization policy schedules slots
       waitlistEntries`,
     insert: {
       reslot_user: `organizationId policyId kind allocation name description address directions
-        supportContact price category duration`,
+        supportContact price category duration atCustomer travelTime`,
       reslot_admin: `organizationId policyId kind allocation name description address directions
-        supportContact price category duration`,
+        supportContact price category duration atCustomer travelTime`,
     },
     update: {
       reslot_user: `policyId name description address directions supportContact price archivedAt
-        category duration`,
+        category duration atCustomer travelTime`,
       reslot_admin: `policyId name description address directions supportContact price archivedAt
-        category duration`,
+        category duration atCustomer travelTime`,
     },
   },
   offering_resources: {
@@ -220,8 +220,9 @@ export const TABLES: Readonly<Record<string, Table>> = {
       taxIncluded purpose specialRequests dietaryNeeds accessNeeds price refund currency sequence createdBy createdAt madeAt endedAt
       endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
-      autoCancelReason overrideAt overrideBy overrideReason refundShare providerId`,
-    computed: 'reminderSent',
+      autoCancelReason overrideAt overrideBy overrideReason refundShare providerId customerAddress
+      customerPhone`,
+    computed: 'reminderSent customerName contactPhone',
     internal: 'room remindersDone',
     relations: `bookingModifications customer notifications offering organization policyVersion provider slot
       userByCreatedBy
@@ -243,7 +244,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: USERS,
     columns: `id organizationId offeringId customerId policyVersionId status startsAt endsAt
       lastCallAt slotId day partySize adults children infants places priority prioritySetAt note joinedAt holdId offeredAt claimWindow
-      offerExpiresAt stuckAt stuckReason bookingId endedAt providerId`,
+      offerExpiresAt stuckAt stuckReason bookingId endedAt providerId customerAddress
+      customerPhone`,
     computed: 'position secondsLeft',
     internal: 'room offeredFrom passedAt passedSlotIds forPlaces',
     relations:
@@ -286,7 +288,9 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   FreeRange: 'startsAt endsAt',
   Health: 'name value oldest healthy',
   Interval: 'years months days hours minutes seconds',
-  Member: 'membershipId userId name email role allOfferings offeringIds',
+  Member: 'membershipId userId name email role allOfferings offeringIds resourceId',
+  CalendarLine: `kind startsAt endsAt busyFrom busyUntil offeringId offeringName bookingId reference status partySize
+    customerName customerPhone blackoutId reason customerAddress`,
   SlotChoice: `slotId startsAt endsAt placesLeft price currency available reason mayWait`,
   DaySummary: 'day slots placesLeft hasAvailability',
   ManifestLine: `bookingId reference status customerName phone email adults children infants places
