@@ -6,6 +6,7 @@ import type { ClientBase, Pool } from 'pg';
 import { hashPassword } from '../auth/passwords.ts';
 import { createPeople, DEMO_PASSWORD, EMAIL, PEOPLE } from './demo/people.ts';
 import { createPlaces } from './demo/places.ts';
+import { createServices } from './demo/services.ts';
 import { Stage } from './demo/stage.ts';
 import { tellStory } from './demo/story.ts';
 import { createTours, scheduleTours } from './demo/tours.ts';
@@ -46,7 +47,9 @@ async function isEmpty(client: ClientBase): Promise<boolean> {
 export async function fillWithDemo(client: ClientBase, passwordHash: string): Promise<void> {
   const stage = await Stage.open(client);
   await createPeople(stage, passwordHash);
-  await createTours(stage, await createPlaces(stage));
+  const riverside = await createPlaces(stage);
+  await createTours(stage, riverside);
+  await createServices(stage, riverside);
   await tellStory(stage);
   await scheduleTours(stage);
 }

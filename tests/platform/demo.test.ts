@@ -69,6 +69,27 @@ test('there is a tour, with a slot every morning and two more at weekends, for t
   expect(slots[1]?.found).toBeGreaterThan(14);
 });
 
+test('there are services: a lesson by either of two, and a visit by one of them', async () => {
+  const services = await rows(
+    `select f.name, array_agg(r.name order by r.name) as providers, f.at_customer,
+       (select count(*)::integer from app_public.bookings b where b.offering_id = f.id and b.provider_id = any (array_agg(r.id))) as booked
+     from app_public.offerings f
+     join app_public.offering_resources x on x.offering_id = f.id and x.in_pool
+     join app_public.resources r on r.id = x.resource_id
+     where f.kind = 'service' group by f.id order by f.name`,
+  );
+  expect(services).toEqual([
+    { name: 'Piano Lesson', providers: ['Nora Blum', 'Paul Egger'], at_customer: false, booked: 0 },
+    { name: 'Piano Tuning', providers: ['Paul Egger'], at_customer: true, booked: 1 },
+  ]);
+  const [paul] = await rows<{ name: string }>(
+    `select r.name from app_public.memberships m join app_public.users u on u.id = m.user_id and u.email = $1
+     join app_public.resources r on r.id = m.resource_id`,
+    [EMAIL('paul')],
+  );
+  expect(paul?.name).toBe('Paul Egger');
+});
+
 test('there is somebody in each role, and the printed lines say who', async () => {
   const roles = await rows(
     'select role::text, all_offerings from app_public.memberships group by 1, 2 order by 1, 2',

@@ -21,7 +21,7 @@ export const PEOPLE = {
   olga: { fullName: 'Olga Berger', is: 'owner of Riverside Halls' },
   max: { fullName: 'Max Hofer', is: 'manager of all of Riverside Halls' },
   hanna: { fullName: 'Hanna Wolf', is: 'manager of the Town Hall only' },
-  paul: { fullName: 'Paul Egger', is: 'provider at Riverside Halls' },
+  paul: { fullName: 'Paul Egger', is: 'teaches and tunes pianos at Riverside Halls' },
   mira: { fullName: 'Mira Kapoor', is: 'owner of Meridian Venues' },
   anna: { fullName: 'Anna Lind', is: 'customer' },
   ben: { fullName: 'Ben Okoro', is: 'customer' },

@@ -16,6 +16,8 @@ export const OFFERINGS = {
   hudsonLoft: demoId(305),
   lotusTerrace: demoId(306),
   oldTownWalk: demoId(307),
+  pianoLesson: demoId(308),
+  pianoTuning: demoId(309),
 };
 
 const POLICIES = { tryOut: demoId(402), approval: demoId(403), dryRun: demoId(404) };
@@ -33,7 +35,7 @@ interface Riverside {
   standard: string;
 }
 
-/** Out comes the organisation that the tours belong to. */
+/** Out comes the organisation that the tours and services belong to. */
 export async function createPlaces(stage: Stage): Promise<string> {
   const riverside = await adoptFirstOrganization(stage);
   await createMeridian(stage);
@@ -125,7 +127,7 @@ async function createRooms(stage: Stage, { id }: Riverside): Promise<void> {
   await addRoom(stage, ROOMS.terrace, MERIDIAN, 'Lotus Terrace', KOLKATA, ['07:00', '22:00']);
 }
 
-async function addRoom(
+export async function addRoom(
   stage: Stage,
   id: string,
   organizationId: string,
@@ -216,5 +218,4 @@ async function createMembers(stage: Stage, { id }: Riverside): Promise<void> {
   const { townHall, leftHalf, rightHalf } = OFFERINGS;
   await name('max', 'manager');
   await name('hanna', 'manager', [townHall, leftHalf, rightHalf]);
-  await name('paul', 'provider');
 }

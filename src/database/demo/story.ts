@@ -73,6 +73,12 @@ async function bookForTomorrow(stage: Stage): Promise<void> {
     ends_at: stage.inMinutes(25 * 60 + 3),
     purpose: 'Band rehearsal',
   });
+  await stage.call('chris', 'create_booking', {
+    offering_id: OFFERINGS.pianoTuning,
+    local_starts_at: stage.local(VIENNA, 4, '10:00'),
+    customer_address: 'Lindengasse 7, 1070 Wien',
+    customer_phone: '+43 664 555 0142',
+  });
   // Somebody at the door, who cannot be asked by mail.
   await stage.call('max', 'create_booking_for', {
     offering_id: OFFERINGS.rightHalf,
