@@ -142,8 +142,10 @@ function previousView({ previous, booking }: MailModel, { locale }: Context) {
 }
 
 /** Rooms are named only where the offering's own name does not say it already. */
-function resourceList({ resourceNames, offeringName }: BookingModel, locale: string) {
-  const names = resourceNames ?? [];
+function resourceList(booking: BookingModel, locale: string) {
+  const { resourceNames, offeringName, providerName } = booking;
+  // Who serves it has a line of their own.
+  const names = (resourceNames ?? []).filter((name) => name !== providerName);
   if (names.length === 0 || (names.length === 1 && names[0] === offeringName)) return undefined;
   return new Intl.ListFormat(locale).format(names);
 }

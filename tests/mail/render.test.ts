@@ -204,6 +204,8 @@ describe('the words of a message', () => {
       ...{ ...base, booking, previous: { provider: 'Pia' } },
     });
     expect(mail.text).toContain('Quinn takes over from Pia.');
+    expect(mail.text).toContain('With: Quinn\n');
+    expect(mail.text).not.toContain('Room:');
     expect(mail.text).not.toContain('Old time');
   });
 
