@@ -10,6 +10,8 @@ export const KINDS = [
   'booking_cancelled',
   'booking_modified',
   'booking_expired',
+  'booking_delivered',
+  'delivery_due',
   'booking_spared',
   'booking_claimed',
   'message_blackout',
@@ -82,6 +84,10 @@ export type BookingModel = Maybe<{
   /** Until when a manager may decide on a pending booking. */
   requestExpiresAt: string;
   autoCancel: 'on' | 'off' | 'dry_run';
+  /** What its provider says once it is done, and until when the customer may answer. */
+  deliveryNotes: string;
+  recommendations: string;
+  deliveryAnswerBy: string;
   attendanceConfirmedAt: string;
   customerName: string;
   /** How managers reach the customer; other messages do not have it. */
@@ -124,6 +130,14 @@ export type SlotModel = Maybe<{
   timeZone: string;
 }>;
 
+export type AlternativeModel = Maybe<{
+  startsAt: string;
+  endsAt: string;
+  /** Left out if it is the same. */
+  offeringName: string;
+  providerName: string;
+}>;
+
 export type MailModel = Maybe<{
   organization: OrganizationModel;
   recipient: RecipientModel;
@@ -150,8 +164,8 @@ export type MailModel = Maybe<{
   /** The booking's status when the message was owed; it may be another one by now. */
   status: string;
   tokens: Tokens;
-  /** Slots with room for the party of a booking that was cancelled. */
-  alternatives: Maybe<{ startsAt: string; endsAt: string }>[];
+  /** What could be booked instead of what was cancelled or refused: another slot, or somebody else. */
+  alternatives: AlternativeModel[];
   /** For the message that lists all one has coming up. */
   bookings: BookingModel[];
   entries: EntryModel[];

@@ -94,6 +94,21 @@ const forManager = (change: Partial<NonNullable<MailModel['booking']>>): MailMod
   recipient: manager,
 });
 
+/** What others of the same category have free at the time. */
+const standIns = [
+  {
+    offeringName: 'Kleiner Saal',
+    startsAt: booking.startsAt,
+    endsAt: booking.endsAt,
+  },
+  {
+    offeringName: 'Probenraum',
+    providerName: 'Raum 2',
+    startsAt: booking.startsAt,
+    endsAt: booking.endsAt,
+  },
+];
+
 export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   booking_received: { ...base, tokens: tokens('cancel') },
   booking_requested: {
@@ -105,6 +120,7 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     ...forBooking({ status: 'rejected', sequence: 1 }),
     reason: 'The hall is being painted.',
     actor: 'manager',
+    alternatives: standIns,
   },
   booking_reminder: { ...base, tokens: tokens('confirm', 'cancel') },
   booking_reminder_info: {
@@ -131,7 +147,21 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     actor: 'customer',
     tokens: tokens('cancel'),
   },
-  booking_expired: { ...forBooking({ status: 'expired', sequence: 1 }), actor: 'system' },
+  booking_expired: {
+    ...forBooking({ status: 'expired', sequence: 1 }),
+    actor: 'system',
+    alternatives: standIns,
+  },
+  booking_delivered: {
+    ...forBooking({
+      status: 'delivered',
+      deliveryNotes: 'Cleaned and oiled.\nThe left hinge is new.',
+      recommendations: 'Oil the hinges once a year.',
+      deliveryAnswerBy: '2026-12-07T16:30:00Z',
+    }),
+    tokens: tokens('confirm_delivery'),
+  },
+  delivery_due: forManager({ status: 'in_progress' }),
   booking_spared: {
     ...forManager({}),
     reason: 'The mail server accepted the reminder only at 13:40.',

@@ -1,6 +1,13 @@
 import { clean, webAddress } from './clean.ts';
 import { moment, shortMoment, span, wholeDay } from './dates.ts';
-import type { BookingModel, EntryModel, MailModel, SlotModel, Tokens } from './model.ts';
+import type {
+  AlternativeModel,
+  BookingModel,
+  EntryModel,
+  MailModel,
+  SlotModel,
+  Tokens,
+} from './model.ts';
 import { money } from './money.ts';
 
 export type Words = Record<string, string>;
@@ -27,8 +34,7 @@ export function viewOf(model: MailModel, context: Context) {
     bookings: safe.bookings?.map((booking) => bookingView(booking, context)),
     entries: safe.entries?.map((entry) => entryView(entry, context)),
     alternatives: safe.alternatives?.flatMap(
-      ({ startsAt, endsAt }) =>
-        span({ startsAt, endsAt, timeZone: safe.booking?.timeZone, locale: context.locale }) ?? [],
+      (alternative) => alternativeView(alternative, safe.booking?.timeZone, context) ?? [],
     ),
     reason: safe.reason,
     subject: safe.subject,
@@ -86,6 +92,9 @@ function bookingView(booking: BookingModel, context: Context) {
     deadline,
     decideBy: moment({ iso: booking.requestExpiresAt, timeZone, locale }),
     autoCancels: booking.autoCancel === 'on',
+    deliveryNotes: booking.deliveryNotes,
+    recommendations: booking.recommendations,
+    answerBy: moment({ iso: booking.deliveryAnswerBy, timeZone, locale }),
     attendanceConfirmed: Boolean(booking.attendanceConfirmedAt),
     willAsk: Boolean(deadline) && !pending && !booking.attendanceConfirmedAt,
     links: linksOf(booking.tokens, context.publicUrl),
@@ -118,6 +127,17 @@ function slotView(slot: SlotModel, { booked, minSize }: MailModel, { locale }: C
     booked,
     minSize,
   };
+}
+
+/** When, and if it is somebody else or something else, who or what. */
+function alternativeView(
+  { startsAt, endsAt, offeringName, providerName }: AlternativeModel,
+  timeZone: string | null | undefined,
+  { locale }: Context,
+) {
+  const when = span({ startsAt, endsAt, timeZone, locale });
+  const what = providerName ? `${offeringName} (${providerName})` : offeringName;
+  return when && what ? `${what}: ${when}` : when;
 }
 
 function previousView({ previous, booking }: MailModel, { locale }: Context) {

@@ -76,6 +76,7 @@ const ACTIONS: Action[] = [
   'leave',
   'approve',
   'reject',
+  'confirm_delivery',
   'unsubscribe',
   'verify',
   'reset',

@@ -178,7 +178,7 @@ describe('Without JavaScript', () => {
       words: plain(words ?? ''),
     }));
 
-  test.each(['confirm', 'claim'] as const)(
+  test.each(['confirm', 'claim', 'confirm_delivery'] as const)(
     '%s asks for the start, and accepts the right one',
     async (action) => {
       const scene = await setScene(links, action);
@@ -196,7 +196,7 @@ describe('Without JavaScript', () => {
     },
   );
 
-  test.each(['confirm', 'claim'] as const)(
+  test.each(['confirm', 'claim', 'confirm_delivery'] as const)(
     '%s does nothing for a wrong start, or none',
     async (action) => {
       const scene = await setScene(links, action);

@@ -90,6 +90,9 @@ const answer =
   (db, scene) =>
     manager(db, scene, name, { booking_id: scene.bookingId });
 
+const completed: Turn = (db, scene) =>
+  manager(db, scene, 'complete_booking', { booking_id: scene.bookingId });
+
 const withdrawn: Turn = (db, scene) =>
   factory.call(db, scene.userId, 'cancel_booking', { booking_id: scene.bookingId });
 
@@ -117,6 +120,7 @@ const STANDINGS = [
   ]),
   standing('released', 'confirm', released, [410, 'This booking was released', 'book again']),
   standing('released', 'cancel', released, [410, 'This booking was released']),
+  standing('completed already', 'confirm_delivery', completed, [410, 'This booking is over']),
   standing('over', 'cancel', confirmedAndOver, [410, 'This booking is over']),
   standing('declined', 'approve', answer('reject_booking'), [409, 'This request was declined']),
   standing('approved', 'reject', answer('approve_booking'), [409, 'This request was approved']),

@@ -138,6 +138,10 @@ export async function setScene(
     if (action === 'claim' || action === 'decline' || action === 'leave') {
       return offer(db, { ...base, options });
     }
+    if (action === 'confirm_delivery') {
+      await db.setClock(factory.at('19:00', 3));
+      await factory.call(db, world.manager, 'deliver_booking', { booking_id: bookingId });
+    }
     const customerId = await customerOf(db, bookingId);
     const token = await issue(db, { ...base, customerId }, options.expiresAt);
     return { ...base, customerId, token };
@@ -182,7 +186,9 @@ export async function issue(
   expiresAt?: string,
 ): Promise<string> {
   const { action } = scene;
-  const forBooking = ['confirm', 'cancel', 'approve', 'reject'].includes(action);
+  const forBooking = ['confirm', 'cancel', 'approve', 'reject', 'confirm_delivery'].includes(
+    action,
+  );
   const forEntry = ['claim', 'decline', 'leave'].includes(action);
   const forManager = action === 'approve' || action === 'reject';
   const forAccount = ['verify', 'reset', 'magic'].includes(action);

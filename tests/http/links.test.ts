@@ -111,6 +111,15 @@ const CASES: Case[] = [
     check: async (scene) => expect(await status(scene, 'bookings')).toBe('rejected'),
   },
   {
+    action: 'confirm_delivery',
+    asks: 'Is it done?',
+    done: 'Thank you for confirming',
+    check: async (scene) => {
+      const row = await links.change((db) => factory.booking(db, scene.bookingId ?? ''));
+      expect(row).toMatchObject({ status: 'completed', delivery_confirmed_at: expect.any(Date) });
+    },
+  },
+  {
     action: 'unsubscribe',
     asks: 'Unsubscribe?',
     done: 'You are unsubscribed',

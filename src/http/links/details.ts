@@ -59,6 +59,10 @@ function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] 
     return by ? [says.decideBy(by)] : [];
   }
   if (action === 'book') return booking?.needsApproval ? [says.needsApproval] : [];
+  if (action === 'confirm_delivery') {
+    const by = at(booking?.deliveryAnswerBy);
+    return by ? [says.doneBy(by)] : [];
+  }
   if (action !== 'claim' || !entry) return [];
   const until = at(entry.offerExpiresAt);
   const held = until ? says.heldUntil(until) : says.heldForYou;

@@ -9,6 +9,7 @@ export const DEEDS = [
   'leave',
   'approve',
   'reject',
+  'confirm_delivery',
   'unsubscribe',
   'book',
   // The link that books, when what it would book is taken by now.
@@ -35,6 +36,7 @@ export const REASONS = [
   'begun',
   'pending',
   'approved',
+  'not_delivered',
   'claimed',
   'declined',
   'left',
@@ -74,6 +76,8 @@ export type LinkBooking = {
   /** Until when the answer keeps the booking; null: nothing depends on it. */
   confirmBy?: string | null;
   requestExpiresAt?: string | null;
+  /** When a delivery counts as confirmed without an answer. */
+  deliveryAnswerBy?: string | null;
   endedReason?: string | null;
   address?: string | null;
   supportContact?: string | null;

@@ -87,6 +87,32 @@ const cancelled = async (db: TestDatabase, scene: Scene) => {
 const pending = async (db: TestDatabase, { users, asked }: Scene) =>
   (await book(db, users.customer, asked, freshHour())).id;
 
+/** The provider serves it. */
+const served =
+  (make: typeof booked): typeof booked =>
+  async (db, scene) => {
+    const id = await make(db, scene);
+    await fill(db, 'bookings', id, { provider_id: scene.leftRoom });
+    return id;
+  };
+
+async function delivered(db: TestDatabase, scene: Scene): Promise<string> {
+  const id = await begun(db, scene);
+  await call(db, scene.manager, 'deliver_booking', { booking_id: id });
+  return id;
+}
+
+async function completed(db: TestDatabase, scene: Scene): Promise<string> {
+  const id = await begun(db, scene);
+  await call(db, scene.manager, 'complete_booking', { booking_id: id });
+  return id;
+}
+
+async function reviewOf(db: TestDatabase, { users }: Scene, booking: string): Promise<string> {
+  const args = { booking_id: booking, rating: 4 };
+  return (await call<{ id: string }>(db, users.customer, 'review_booking', args)).id;
+}
+
 /** Nobody has two offers of one room at a time, hence another room for each. */
 const offered = async (db: TestDatabase, scene: Scene) =>
   offer(db, { ...scene, left: await freshPlace(db, scene) }, freshHour());
@@ -121,6 +147,7 @@ const addressOf = async (db: TestDatabase) => emailOf(db, await createUser(db, '
 const CUSTOMER = may('customer', 'RSNTF');
 const CUSTOMER_OR_MANAGER = may(CONCERNED, 'RSNTF');
 const MANAGER = may(MANAGERS, 'RSNTF');
+const SERVES = may(`provider ${MANAGERS}`, 'RSNTF');
 const HEAD = may('head admin', 'RSNTF');
 const ADMIN = may('admin', 'RSNTF');
 /** Operators have to hand over first. */
@@ -168,13 +195,29 @@ const toOneself = (rule: Rule, input: object = {}): Deed => ({
 
 const BOOKINGS: Record<string, Deed> = {
   approveBooking: aboutBooking(MANAGER, {}, pending),
-  rejectBooking: aboutBooking(MANAGER, {}, pending),
-  cancelBooking: aboutBooking(CUSTOMER_OR_MANAGER, { reason: 'Rain' }),
+  acceptBooking: aboutBooking(SERVES, {}, served(pending)),
+  rejectBooking: aboutBooking(SERVES, {}, served(pending)),
+  deliverBooking: aboutBooking(SERVES, { notes: 'Done' }, served(begun)),
+  completeBooking: aboutBooking(SERVES, {}, served(begun)),
+  confirmDelivery: aboutBooking(CUSTOMER, {}, delivered),
+  reviewBooking: aboutBooking(CUSTOMER, { rating: 5, text: 'Bright' }, completed),
+  replyToReview: {
+    rule: SERVES,
+    input: async (db, scene) => ({
+      reviewId: await reviewOf(db, scene, await served(completed)(db, scene)),
+      reply: 'Thank you',
+    }),
+  },
+  cancelBooking: aboutBooking(
+    may(`${CONCERNED} provider`, 'RSNTF'),
+    { reason: 'Rain' },
+    served(booked),
+  ),
   confirmBooking: aboutBooking(CUSTOMER),
   rebookBooking: aboutBooking(CUSTOMER_OR_MANAGER, {}, cancelled),
   modifyBooking: aboutBooking(CUSTOMER_OR_MANAGER, { purpose: 'Chess' }),
   overrideAutoCancel: aboutBooking(MANAGER, { reason: 'A regular' }),
-  markNoShow: aboutBooking(MANAGER, {}, begun),
+  markNoShow: aboutBooking(SERVES, {}, served(begun)),
   createBooking: {
     rule: SIGNED_IN,
     input: async (_db, { left }) => {

@@ -5,12 +5,16 @@
 export const EXECUTE: Readonly<Record<string, string>> = {
   'reslot_anonymous reslot_user reslot_admin': `
     app_public.availability app_public.availability_by_day app_public.check_availability
-    app_public.quote app_public.viewer
+    app_public.offerings_average_rating app_public.quote app_public.resources_average_rating
+    app_public.viewer
     app_private.caller_is app_private.caller_role app_private.current_user_id app_private.is_admin
     app_private.managed_offering_ids app_private.managed_organization_ids
     app_private.member_organization_ids app_private.own_customer_ids app_private.own_resource_ids`,
   'reslot_user reslot_admin': `
     app_public.alter_slot app_public.cancel_slot app_public.close_slot app_public.open_slot
+    app_public.accept_booking app_public.alternatives_of_booking app_public.bookings_response_time
+    app_public.complete_booking app_public.confirm_delivery app_public.deliver_booking
+    app_public.reply_to_review app_public.review_booking
     app_public.apply_policy app_public.approve_booking app_public.archive_resource
     app_public.auto_cancel_now app_public.blackout_conflicts
     app_public.bookings_needing_no_confirmation app_public.bookings_reminder_sent

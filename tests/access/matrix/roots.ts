@@ -32,6 +32,7 @@ const BY_ROWS = words(`
   policy policyByNodeId policies
   policyVersion policyVersionByNodeId policyVersionByPolicyIdAndVersion policyVersions
   resource resourceByNodeId resources
+  review reviewByNodeId reviews
   schedule scheduleByNodeId schedules
   slot slotByNodeId slotByScheduleIdAndStartsAt slots
   user userByEmailNormalised userByNodeId users
@@ -69,6 +70,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
   myNotifications: { rule: may('customer') },
   myWaitlist: { rule: may('customer') },
 
+  alternativesOfBooking: { rule: may(`${CONCERNED} provider`, 'RSNTF') },
   bookingsNeedingNoConfirmation: { rule: MANAGER_ELSE_NOTHING },
   bookingsThatWouldBeReleased: { rule: MANAGER_ELSE_NOTHING },
   findBookings: { rule: MANAGER_ELSE_NOTHING },

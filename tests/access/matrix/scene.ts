@@ -51,7 +51,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   const { organizationId, leftRoom } = world;
   const providing = await createProvider(db, organizationId, users.provider, leftRoom);
   const base = { ...world, ...places, users };
-  const { bookings, entries } = await createBookings(db, base);
+  const { bookings, entries, review } = await createBookings(db, base);
   const tours = await createTours(db, base);
   const told = await createMessages(db, base, bookings, entries);
   const blackouts = await createBlackouts(db, base);
@@ -87,6 +87,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       blackouts: blackouts.map((id) => [id]),
       customers: [[customer], [erased]],
       bookings: [...bookings.map((id) => [id]), tours.booking],
+      reviews: [[review]],
       booking_modifications: [tours.modification],
       waitlist_entries: [...entries.map((id) => [id]), tours.entry],
       ...told,
@@ -103,6 +104,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
 
 async function valuesFor(db: TestDatabase, scene: Base, booking: string, notification?: string) {
   return {
+    bookingId: booking,
     channel: 'EMAIL',
     emailNormalised: await db.value('select email_normalised from app_public.users where id = $1', [
       scene.users.customer,
@@ -187,11 +189,14 @@ async function createPlaces(db: TestDatabase, world: World) {
   const askedRoom = await createResource(db, organizationId, 'Asked room');
   const oldOffering = await place('Old hall', policyId, oldRoom);
   await fill(db, 'offerings', oldOffering, { archived_at: MONDAY });
+  const askedPlace = await place('Asked', asking, askedRoom);
+  // It may stand in for the other.
+  await fill(db, 'offerings', askedPlace, { category: 'Halls' });
   return {
     oldPolicy: await insert(db, 'app_public.policies', old),
     oldRoom,
     oldOffering,
-    asked: await place('Asked', asking, askedRoom),
+    asked: askedPlace,
   };
 }
 
@@ -238,7 +243,35 @@ async function createBookings(db: TestDatabase, scene: Base) {
     'select hold_id from app_public.waitlist_entries where id = $1',
     [offered],
   );
-  return { bookings: [live, cancelled, released, hold], entries: [offered, claimed] } as const;
+  const served = await createServed(db, scene);
+  return {
+    bookings: [live, cancelled, released, hold, served.delivered, served.awaited],
+    entries: [offered, claimed],
+    review: served.review,
+  } as const;
+}
+
+/** What was delivered and reviewed, and what is over and to be delivered. */
+async function createServed(db: TestDatabase, scene: Base) {
+  const { users, left, leftRoom } = scene;
+  const { id: delivered } = await book(db, users.customer, left, range('18:00', '19:00'));
+  await fill(db, 'bookings', delivered, { provider_id: leftRoom, answered_at: at('09:00') });
+  const { id: awaited } = await book(db, users.customer, left, range('20:00', '21:00'));
+  for (const id of [delivered, awaited]) {
+    await fill(db, 'bookings', id, { status: 'in_progress' });
+    await db.query('select app_private.give_back_room($1)', [id]);
+  }
+  await fill(db, 'bookings', awaited, { awaits_delivery_since: MONDAY });
+  await fill(db, 'bookings', delivered, {
+    ...{ status: 'delivered', delivered_at: MONDAY, delivery_answer_by: at('08:00', 3) },
+    ...{ delivery_notes: 'Aired', recommendations: 'Come again' },
+  });
+  await call(db, users.customer, 'confirm_delivery', { booking_id: delivered });
+  const { id: review } = await call<{ id: string }>(db, users.customer, 'review_booking', {
+    ...{ booking_id: delivered, rating: 5, text: 'A bright room' },
+  });
+  await call(db, scene.manager, 'reply_to_review', { review_id: review, reply: 'Thank you' });
+  return { delivered, awaited, review };
 }
 
 /** Somebody else cancels, so that the customer is offered their place. */

@@ -42,7 +42,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
       currency referencePrefix createdAt archivedAt`,
     relations: `bookingModifications bookings customers deliveries memberships notifications offeringResources offerings
-      openingHours policies policyVersions resources schedules slots waitlistEntries`,
+      openingHours policies policyVersions resources reviews schedules slots waitlistEntries`,
     insert: {
       reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
         currency referencePrefix`,
@@ -101,7 +101,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       infantRate groupDiscount groupFrom taxRate taxIncluded rounding fullRefundUntil
       halfRefundUntil advanceDays
       minimumCutoff underMinimum guestBookings guestLinkTtl maxGuestMailsPerHour
-      maxGuestRequestsPerHour`,
+      maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -111,7 +111,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: EVERYONE,
     columns: `id organizationId policyId kind allocation name description address directions
       supportContact price createdAt archivedAt category duration atCustomer travelTime`,
-    relations: `bookings membershipOfferings offeringResources organization policy schedules slots
+    computed: 'averageRating',
+    relations: `bookings membershipOfferings offeringResources organization policy reviews schedules slots
       waitlistEntries`,
     insert: {
       reslot_user: `organizationId policyId kind allocation name description address directions
@@ -138,7 +139,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
     rows: [EVERYBODY, EVERYBODY],
     readers: EVERYONE,
     columns: 'id organizationId name timeZone shared createdAt archivedAt',
-    relations: 'memberships offeringResources openingHours organization',
+    computed: 'averageRating',
+    relations: 'memberships offeringResources openingHours organization reviewsByProviderId',
     insert: {
       reslot_user: 'organizationId name timeZone shared',
       reslot_admin: 'organizationId name timeZone shared',
@@ -205,12 +207,15 @@ export const TABLES: Readonly<Record<string, Table>> = {
   },
   bookings: {
     type: 'Booking',
-    // One that is live, one that was cancelled, one that was released, a hold, and places of a slot.
+    // One that is live, one that was cancelled, one that was released, a hold, one that was delivered and
+    // reviewed, one that is to be delivered, and places of a slot.
     rows: [
       // It takes the resource of the provider.
       may(`${CONCERNED} provider`),
       CUSTOMER_OR_MANAGER,
       CUSTOMER_OR_MANAGER,
+      CUSTOMER_OR_MANAGER,
+      may(`${CONCERNED} provider`),
       CUSTOMER_OR_MANAGER,
       CUSTOMER_OR_MANAGER,
     ],
@@ -221,12 +226,21 @@ export const TABLES: Readonly<Record<string, Table>> = {
       endedReason holdExpiresAt unclaimed requestExpiresAt confirmBy reminderSentAt
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
       autoCancelReason overrideAt overrideBy overrideReason refundShare providerId customerAddress
-      customerPhone`,
-    computed: 'reminderSent customerName contactPhone',
+      customerPhone answeredAt awaitsDeliverySince
+      deliveredAt deliveryNotes recommendations deliveryAnswerBy deliveryConfirmedAt reviewId`,
+    computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
-    relations: `bookingModifications customer notifications offering organization policyVersion provider slot
-      userByCreatedBy
+    relations: `bookingModifications customer notifications offering organization policyVersion provider review
+      slot userByCreatedBy
       userByOverrideBy`,
+  },
+  reviews: {
+    type: 'Review',
+    // The customer's, which everybody may read and nobody can trace.
+    rows: [EVERYBODY],
+    readers: EVERYONE,
+    columns: 'id organizationId offeringId providerId rating text createdAt reply repliedAt',
+    relations: 'offering organization provider',
   },
   booking_modifications: {
     type: 'BookingModification',
@@ -285,6 +299,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
 
 /** Types that are no table: what lists, answers and functions are made of, and all their fields. */
 export const OTHER_TYPES: Readonly<Record<string, string>> = {
+  Alternative: `offeringId offeringName providerId providerName slotId startsAt endsAt price
+    currency`,
   FreeRange: 'startsAt endsAt',
   Health: 'name value oldest healthy',
   Interval: 'years months days hours minutes seconds',

@@ -50,6 +50,13 @@ export const de: Words = {
       done: 'Die Anfrage ist abgelehnt',
       doneLead: 'Die Kundin oder der Kunde wurde benachrichtigt.',
     },
+    confirm_delivery: {
+      title: 'Ist es erledigt?',
+      lead: 'Bitte bestätigen Sie, dass Sie bekommen haben, was Sie gebucht haben. Wenn etwas nicht stimmt, sprechen Sie bitte zuerst mit dem Veranstalter.',
+      button: 'Ja, es ist erledigt',
+      done: 'Danke für Ihre Bestätigung',
+      doneLead: 'Diese Buchung ist abgeschlossen.',
+    },
     unsubscribe: {
       title: 'Nachrichten abbestellen?',
       lead: 'Entbehrliche Nachrichten kommen dann nicht mehr. Nachrichten zu Ihren Buchungen kommen weiterhin.',
@@ -119,6 +126,7 @@ export const de: Words = {
       title: 'Diese Anfrage wurde angenommen',
       lead: 'Sie ist jetzt eine Buchung und lässt sich nur noch stornieren.',
     },
+    not_delivered: { title: 'Hier gibt es noch nichts zu bestätigen' },
     claimed: {
       title: 'Sie haben diesen Platz angenommen',
       lead: 'Um ihn zurückzugeben, nutzen Sie bitte den Link zum Stornieren in der E-Mail mit Ihrer Buchung.',
@@ -184,6 +192,7 @@ export const de: Words = {
     heldForYou: 'Er ist jetzt für Sie reserviert.',
     lastCall: 'Er ist für niemanden reserviert: Wer ihn zuerst annimmt, bekommt ihn.',
     needsApproval: 'Der Veranstalter muss noch zustimmen.',
+    doneBy: (moment) => `Ohne Ihre Antwort gilt es ab ${moment} als erledigt.`,
     decideBy: (moment) =>
       `Bitte entscheiden Sie bis ${moment}; danach endet die Anfrage von selbst.`,
   },

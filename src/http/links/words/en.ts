@@ -50,6 +50,13 @@ export const en: Words = {
       done: 'The request is declined',
       doneLead: 'The customer has been told.',
     },
+    confirm_delivery: {
+      title: 'Is it done?',
+      lead: 'Please confirm that you got what you booked. If something is not right, please talk to the organiser first.',
+      button: 'Yes, it is done',
+      done: 'Thank you for confirming',
+      doneLead: 'This booking is completed.',
+    },
     unsubscribe: {
       title: 'Unsubscribe?',
       lead: 'You will no longer get messages you can do without. Messages about your bookings still come.',
@@ -119,6 +126,7 @@ export const en: Words = {
       title: 'This request was approved',
       lead: 'It is a booking now, and can only be cancelled.',
     },
+    not_delivered: { title: 'There is nothing to confirm yet' },
     claimed: {
       title: 'You have claimed this place',
       lead: 'To give it back, please use the cancel link in the mail with your booking.',
@@ -175,6 +183,7 @@ export const en: Words = {
     heldForYou: 'It is held for you now.',
     lastCall: 'It is not held for anybody: the first to claim it gets it.',
     needsApproval: 'The organiser still has to approve it.',
+    doneBy: (moment) => `Without your answer it counts as done on ${moment}.`,
     decideBy: (moment) => `Please decide by ${moment}; after that the request ends by itself.`,
   },
   claimedPending: 'The organiser still has to approve it. We will write to you.',

@@ -36,6 +36,7 @@ export type Words = {
     lastCall: string;
     needsApproval: string;
     decideBy: (moment: string) => string;
+    doneBy: (moment: string) => string;
   };
   claimedPending: string;
   /** Of something taken. */
