@@ -9,6 +9,7 @@ import * as bookings from './bookingScenarios.ts';
 import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as pools from './poolScenarios.ts';
+import * as life from './lifeScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
@@ -71,6 +72,12 @@ async function noBookingLock(db: TestDatabase): Promise<void> {
   await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
   await without(db, 'app_private.lock_booking(uuid)', /for no key update/);
   await linger(db, 'app_public.bookings', 'update');
+}
+
+/** Beneath the lock stands the table of transitions, which refuses what comes second, though not cleanly. */
+async function noBookingLockNorTable(db: TestDatabase): Promise<void> {
+  await noBookingLock(db);
+  await db.query('drop trigger bookings_check_transition on app_public.bookings');
 }
 
 async function noEntryLock(db: TestDatabase): Promise<void> {
@@ -200,6 +207,10 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['all locks of a claim', noLocksOfAClaim, queue.sameClaim],
   ['all locks of a claim', noLocksOfAClaim, queue.claimAtDeadline],
   ['lock and settling', noLockNorSettling, queue.declineAtDeadline],
+  ['the booking lock', noBookingLock, life.acceptAtDeadline],
+  ['the booking lock', noBookingLock, life.confirmDeliveryAtDeadline],
+  ['lock and table', noBookingLockNorTable, life.acceptAndCancel],
+  ['lock and table', noBookingLockNorTable, life.deliverAndNoShow],
   ['the entry lock', noEntryLock, queue.claimAndManager],
   ['the entry lock', noEntryLock, queue.leaveAndOffer],
   ['the claimer’s lock', noClaimerLock, queue.eraseAndClaim],

@@ -14,6 +14,7 @@ import {
   without,
 } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
+import * as life from './lifeScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import { after, offered, statusOf, user } from './stage.ts';
 import * as time from './timeScenarios.ts';
@@ -56,6 +57,15 @@ const pairs: [what: string, scenario: Scenario, oneTwo: Results, twoOne: Results
   ['decline and expire', pair(queue.declineAtDeadline, 0, 1), ['ok', 'ok'], ['ok', 'ok']],
   ['confirm and release', pair(time.confirmAtDeadline, 0, 1, [2]), ['ok', 'ok'], ['RSSTA', 'ok']],
   ['exempt and release', pair(time.overrideAtDeadline, 0, 2, [1]), ['ok', 'ok'], ['RSSTA', 'ok']],
+  ['accept and expire', pair(life.acceptAtDeadline, 0, 1, [2]), ['RSEXP', 'ok'], ['RSSTA', 'ok']],
+  ['accept and cancel', life.acceptAndCancel, ['ok', 'ok'], ['RSSTA', 'ok']],
+  ['deliver and no-show', life.deliverAndNoShow, ['ok', 'RSSTA'], ['RSSTA', 'ok']],
+  [
+    'confirm a delivery and complete it',
+    pair(life.confirmDeliveryAtDeadline, 0, 1, [2]),
+    ['ok', 'ok'],
+    ['RSSTA', 'ok'],
+  ],
   ['policy and release', pair(time.policyAtDeadline, 0, 2, [1]), ['ok', 'ok'], ['ok', 'ok']],
   ['closing a room and booking', resourceBlackout, ['ok', 'RSBLK'], ['ok', 'ok']],
   ['closing a venue and booking', offeringBlackout, ['ok', 'RSBLK'], ['ok', 'ok']],

@@ -10,6 +10,7 @@ import * as bookings from './bookingScenarios.ts';
 import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as pools from './poolScenarios.ts';
+import * as life from './lifeScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
@@ -26,6 +27,7 @@ const groups: Record<string, Scenario[]> = {
   'Racing for one of several providers': Object.values(pooled),
   'Racing for a place that was waited for': Object.values(queue),
   'Racing with one key': Object.values(keys),
+  'Racing for the life of a booking': Object.values(life),
   'Racing with time': [...Object.values(single), ...blackouts],
 };
 
