@@ -47,6 +47,7 @@ const INPUTS: Record<string, string> = {
   name: 'The name.',
   needsConfirmation: 'Whether the customer has to confirm when reminded.',
   note: 'A note, as the other side reads it.',
+  notes: 'What was done, as the customer reads it.',
   notificationId: 'The notification.',
   offeringId: 'The offering.',
   offeringIds: 'The offerings.',
@@ -57,11 +58,15 @@ const INPUTS: Record<string, string> = {
   price: 'The price of a person.',
   priority: 'Lower goes first; 100 is usual.',
   purpose: 'What for, in one’s own words.',
+  rating: 'From 1 to 5, 5 being best.',
   reason: 'Why, as the other side and the log read it.',
+  recommendations: 'What is recommended to the customer.',
   reference: 'What a person can read out, such as RS-20261120-7K3QXA.',
   refund: 'For managers: what of the price is given back; left out: all of it.',
+  reply: 'The answer, as everybody reads it.',
   resourceId: 'The resource.',
   resourceIds: 'The resources.',
+  reviewId: 'The review.',
   role: 'The role.',
   scheduleId: 'The schedule.',
   slotId: 'The slot.',
@@ -77,6 +82,7 @@ const INPUTS: Record<string, string> = {
   upcoming: 'True: those that have not ended; false: those that have; left out: all.',
   userId: 'The user.',
   version: 'The number of the version.',
+  words: 'What one says, as everybody reads it.',
 };
 
 const VALUES: Record<string, Record<string, string>> = {

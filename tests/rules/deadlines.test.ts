@@ -131,6 +131,24 @@ describe('The next deadline of a booking', () => {
       ['complete', at('20:30', 10)],
     ],
     [
+      'in progress, to be delivered: its room is given back when the buffer is over',
+      { status: 'in_progress' },
+      { requires_delivery: true },
+      ['await_delivery', at('20:30', 10)],
+    ],
+    [
+      'over and to be delivered: nothing, until somebody says so',
+      { status: 'in_progress', awaits_delivery_since: at('20:30', 10) },
+      { requires_delivery: true },
+      null,
+    ],
+    [
+      'delivered: completed when its customer was told, whatever the policy says by now',
+      { status: 'delivered', delivery_answer_by: at('20:00', 13) },
+      { complete_delivered_after: '01:00:00' },
+      ['complete', at('20:00', 13)],
+    ],
+    [
       'held: expires',
       { status: 'held', hold_expires_at: at('08:15') },
       {},

@@ -134,6 +134,59 @@ describe('A request', () => {
   );
 });
 
+describe('The links in the provider’s mail', () => {
+  /** Those of the mail about a request that was moved, so that its provider is known by then. */
+  async function linksOf(scene: Scene) {
+    const { db } = scene;
+    const all = await asked(scene);
+    const [starts_at, ends_at] = range('12:00', '13:00');
+    await call(db, all.carl, 'modify_booking', { ...all.args, starts_at, ends_at });
+    const rows = await db.rows<{
+      kind: string;
+      model: { recipient: { name: string }; tokens: Tokens };
+    }>(`select kind, model from app_private.lease_deliveries(50)`);
+    const mails = rows.filter(
+      ({ kind, model }) => kind === 'booking_requested' && model.recipient.name === 'Anna',
+    );
+    const tokens = mails.at(-1)?.model.tokens;
+    if (!tokens) throw new Error('Anna has no mail.');
+    const follow = (token: string) => db.query('select app_private.follow_link($1)', [token]);
+    return { ...all, tokens, follow };
+  }
+  type Tokens = { approve: string; reject: string };
+
+  rule(
+    'accept in the provider’s own name',
+    async (scene) => {
+      const { anna, id, tokens, now, follow } = await linksOf(scene);
+      await follow(tokens.approve);
+      expect((await now()).status).toBe('confirmed');
+      const actor = await scene.db.value(
+        `select actor_user_id from app_public.audit_log
+         where record_id = $1 and new_values ->> 'status' = 'confirmed' order by id desc limit 1`,
+        [id],
+      );
+      expect(actor).toBe(anna.user);
+    },
+    { requires_approval: true },
+  );
+
+  rule(
+    'are dead once they are no provider of it any more',
+    async (scene) => {
+      const { db } = scene;
+      const { anna, tokens, now } = await linksOf(scene);
+      await db.query('update app_public.memberships set resource_id = null where user_id = $1', [
+        anna.user,
+      ]);
+      const failure = await db.fails('select app_private.follow_link($1)', [tokens.reject]);
+      expect(failure.code).toBe('RSNTF');
+      expect((await now()).status).toBe('pending');
+    },
+    { requires_approval: true },
+  );
+});
+
 describe('A provider who falls away', () => {
   rule('cancels with a reason, and all of the price is given back', async (scene) => {
     const { db, world } = scene;

@@ -86,6 +86,11 @@ describe('I2, occupancies', () => {
       `update app_public.bookings set status = 'no_show', ended_at = app_private.clock()`,
     ]);
     expect(ended).toContainEqual(['I2', made.id, 'occupancy without a live booking']);
+    const over = await found(db, [
+      ...NO_TRIGGERS,
+      `update app_public.bookings set status = 'in_progress', awaits_delivery_since = app_private.clock()`,
+    ]);
+    expect(over).toContainEqual(['I2', made.id, 'occupancy without a live booking']);
     const foreign = await found(db, [
       `delete from app_public.offering_resources where offering_id = '${world.hall}' and resource_id = '${world.leftRoom}'`,
     ]);

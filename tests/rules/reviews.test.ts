@@ -23,8 +23,9 @@ const review = (
   userId: string,
   booking_id: string,
   rating: number,
-  text?: string,
-) => call<Review>(db, userId, 'review_booking', { booking_id, rating, ...(text ? { text } : {}) });
+  words?: string,
+) =>
+  call<Review>(db, userId, 'review_booking', { booking_id, rating, ...(words ? { words } : {}) });
 
 async function reviewed(scene: Scene) {
   const { db, world } = scene;
@@ -40,7 +41,7 @@ rule('the customer reviews what is completed, once', async (scene) => {
   const { anna, carl, id, written } = await reviewed(scene);
   expect(written).toMatchObject({
     ...{ offering_id: anna.offering, provider_id: anna.provider },
-    ...{ rating: 4, text: 'Carl is glad.', created_at: new Date(at('20:00')), reply: null },
+    ...{ rating: 4, words: 'Carl is glad.', created_at: new Date(at('20:00')), reply: null },
   });
   // The same again is the same; another is one too many.
   expect((await review(db, carl, id, 4, 'Carl is glad.')).id).toBe(written.id);
@@ -60,21 +61,21 @@ rule('nothing is reviewed before it is completed, nor what was not', async ({ db
   await call(db, anna.user, 'deliver_booking', { booking_id: made.id });
   await refused(db, 'RSSTA', carl, 'review_booking', args);
   await call(db, carl, 'confirm_delivery', { booking_id: made.id });
-  expect(await review(db, carl, made.id, 5)).toMatchObject({ rating: 5, text: null });
+  expect(await review(db, carl, made.id, 5)).toMatchObject({ rating: 5, words: null });
   const called = await bookService(db, carl, anna, range('14:00', '15:00', 0));
   await cancel(db, carl, called.id);
   await refused(db, 'RSSTA', carl, 'review_booking', { ...args, booking_id: called.id });
 });
 
-rule('a rating is from 1 to 5, and a text of at most 2,000 characters', async ({ db, world }) => {
+rule('a rating is from 1 to 5, and words of at most 2,000 characters', async ({ db, world }) => {
   const anna = await createService(db, world, 'Anna');
   const carl = await createUser(db, 'Carl');
   const [booking_id] = await had(db, anna, carl);
   for (const rating of [0, 6, -1, null]) {
     await refused(db, 'RSARG', carl, 'review_booking', { booking_id, rating });
   }
-  const text = 'x'.repeat(2001);
-  await refused(db, 'RSARG', carl, 'review_booking', { booking_id, rating: 1, text });
+  const words = 'x'.repeat(2001);
+  await refused(db, 'RSARG', carl, 'review_booking', { booking_id, rating: 1, words });
 });
 
 rule('the provider answers once, or a manager for them, and nobody else', async (scene) => {
@@ -143,10 +144,10 @@ rule(
     const exported = await db.as({ role: 'reslot_user', userId: carl }, () =>
       db.value<{ reviews: unknown[] }>('select app_public.export_my_data()'),
     );
-    expect(exported.reviews).toMatchObject([{ id: written.id, text: 'Carl is glad.' }]);
+    expect(exported.reviews).toMatchObject([{ id: written.id, words: 'Carl is glad.' }]);
     await call(db, carl, 'erase_me', {});
     const row = await db.one('select * from app_public.reviews where id = $1', [written.id]);
-    expect(row).toMatchObject({ rating: 4, text: null, reply: null });
+    expect(row).toMatchObject({ rating: 4, words: null, reply: null });
     expect(
       await value(db, `count(*) from app_public.audit_log a where a::text ~ 'glad|Dear Carl'`),
     ).toBe(0);

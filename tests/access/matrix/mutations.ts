@@ -200,7 +200,7 @@ const BOOKINGS: Record<string, Deed> = {
   deliverBooking: aboutBooking(SERVES, { notes: 'Done' }, served(begun)),
   completeBooking: aboutBooking(SERVES, {}, served(begun)),
   confirmDelivery: aboutBooking(CUSTOMER, {}, delivered),
-  reviewBooking: aboutBooking(CUSTOMER, { rating: 5, text: 'Bright' }, completed),
+  reviewBooking: aboutBooking(CUSTOMER, { rating: 5, words: 'Bright' }, completed),
   replyToReview: {
     rule: SERVES,
     input: async (db, scene) => ({

@@ -268,7 +268,7 @@ async function createServed(db: TestDatabase, scene: Base) {
   });
   await call(db, users.customer, 'confirm_delivery', { booking_id: delivered });
   const { id: review } = await call<{ id: string }>(db, users.customer, 'review_booking', {
-    ...{ booking_id: delivered, rating: 5, text: 'A bright room' },
+    ...{ booking_id: delivered, rating: 5, words: 'A bright room' },
   });
   await call(db, scene.manager, 'reply_to_review', { review_id: review, reply: 'Thank you' });
   return { delivered, awaited, review };

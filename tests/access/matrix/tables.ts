@@ -239,7 +239,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     // The customer's, which everybody may read and nobody can trace.
     rows: [EVERYBODY],
     readers: EVERYONE,
-    columns: 'id organizationId offeringId providerId rating text createdAt reply repliedAt',
+    columns: 'id organizationId offeringId providerId rating words createdAt reply repliedAt',
     relations: 'offering organization provider',
   },
   booking_modifications: {
