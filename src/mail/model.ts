@@ -11,6 +11,7 @@ export const KINDS = [
   'booking_modified',
   'booking_expired',
   'booking_delivered',
+  'provider_reminder',
   'delivery_due',
   'booking_spared',
   'booking_claimed',

@@ -162,6 +162,7 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     tokens: tokens('confirm_delivery'),
   },
   delivery_due: forManager({ status: 'in_progress' }),
+  provider_reminder: { ...forManager({}), tokens: tokens('unsubscribe') },
   booking_spared: {
     ...forManager({}),
     reason: 'The mail server accepted the reminder only at 13:40.',

@@ -131,6 +131,30 @@ describe('The next deadline of a booking', () => {
       ['complete', at('20:30', 10)],
     ],
     [
+      'the provider is reminded at a time of their own',
+      { ...answered, reminders_done: 3, provider_id: '0197a000-0000-7000-8000-00000000dead' },
+      { provider_reminder_lead: '00:10:00' },
+      ['remind_provider', at('17:50', 10)],
+    ],
+    [
+      'the provider was reminded: the start',
+      {
+        ...{ ...answered, reminders_done: 3, provider_reminded_at: at('17:50', 10) },
+        provider_id: '0197a000-0000-7000-8000-00000000dead',
+      },
+      { provider_reminder_lead: '00:10:00' },
+      ['start', START],
+    ],
+    [
+      'booked later than the provider would have been reminded: the start',
+      {
+        ...{ ...answered, reminders_done: 3, made_at: at('17:51', 10) },
+        provider_id: '0197a000-0000-7000-8000-00000000dead',
+      },
+      { provider_reminder_lead: '00:10:00' },
+      ['start', START],
+    ],
+    [
       'in progress, to be delivered: its room is given back when the buffer is over',
       { status: 'in_progress' },
       { requires_delivery: true },

@@ -187,6 +187,67 @@ describe('The links in the provider’s mail', () => {
   );
 });
 
+describe('The provider’s own reminder', () => {
+  const policy = { provider_reminder_lead: '02:00' };
+  const unsubscribe = async ({ db }: Scene) => {
+    const rows = await db.rows<{ kind: string; model: { tokens: { unsubscribe: string } } }>(
+      'select kind, model from app_private.lease_deliveries(50)',
+    );
+    const mail = rows.find(({ kind }) => kind === 'provider_reminder');
+    await db.query('select app_private.follow_link($1)', [mail?.model.tokens.unsubscribe]);
+  };
+
+  rule(
+    'goes out once, when the policy says, and anew for another time',
+    async (scene) => {
+      const { db } = scene;
+      const { anna, carl, args } = await asked(scene);
+      await advanceTo(db, at('07:59', 1));
+      await call(db, carl, 'confirm_booking', args);
+      expect(await told(db, anna.user)).toEqual([]);
+      await advanceTo(db, at('08:00', 1));
+      expect(await told(db, anna.user)).toEqual(['provider_reminder']);
+      const [starts_at, ends_at] = range('16:00', '17:00');
+      await call(db, carl, 'modify_booking', { ...args, starts_at, ends_at });
+      await advanceTo(db, at('14:00', 1));
+      expect(await told(db, anna.user)).toEqual(['provider_reminder', 'provider_reminder']);
+    },
+    policy,
+  );
+
+  rule(
+    'can be unsubscribed from, and nothing else with it',
+    async (scene) => {
+      const { db, world } = scene;
+      const { anna, carl, args } = await asked(scene);
+      await call(db, carl, 'confirm_booking', args);
+      await advanceTo(db, at('07:59', 1));
+      await db.setClock(at('08:00', 1));
+      await db.query('select app_private.run_deadline($1)', [args.booking_id]);
+      await unsubscribe(scene);
+      const next = await bookService(db, carl, anna, range('13:00', '14:00'));
+      await advanceTo(db, at('11:00', 1));
+      await call(db, world.manager, 'cancel_booking', { booking_id: next.id, reason: 'No.' });
+      const mails = await db.rows<{ kind: string; status: string }>(
+        `select n.kind, d.status::text from app_public.notifications n
+         join app_public.deliveries d on d.notification_id = n.id
+         where n.user_id = $1 and n.booking_id = $2`,
+        [anna.user, next.id],
+      );
+      expect(mails).toEqual([{ kind: 'provider_reminder', status: 'suppressed' }]);
+    },
+    policy,
+  );
+
+  rule('does not go out where the policy has none', async (scene) => {
+    const { db } = scene;
+    const { anna, carl, args } = await asked(scene);
+    await call(db, carl, 'confirm_booking', args);
+    await advanceTo(db, at('09:59', 1));
+    expect(await told(db, anna.user)).toEqual([]);
+  });
+});
+
 describe('A provider who falls away', () => {
   rule('cancels with a reason, and all of the price is given back', async (scene) => {
     const { db, world } = scene;

@@ -50,6 +50,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   ]);
   const { organizationId, leftRoom } = world;
   const providing = await createProvider(db, organizationId, users.provider, leftRoom);
+  await fill(db, 'memberships', providing, { unsubscribed_at: MONDAY });
   const base = { ...world, ...places, users };
   const { bookings, entries, review } = await createBookings(db, base);
   const tours = await createTours(db, base);
@@ -169,7 +170,12 @@ async function createPlaces(db: TestDatabase, world: World) {
   const many = { max_bookings_per_day: 1000, max_entries_per_day: 1000, max_days_ahead: 700 };
   await call(db, world.manager, 'revise_policy', {
     policy_id: policyId,
-    changes: JSON.stringify({ ...many, quiet_from: '03:00', quiet_until: '04:00' }),
+    changes: JSON.stringify({
+      ...many,
+      quiet_from: '03:00',
+      quiet_until: '04:00',
+      provider_reminder_lead: '02:00',
+    }),
   });
   const old = { organization_id: organizationId, name: 'Old', archived_at: MONDAY };
   const asking = await insert(db, 'app_public.policies', {
@@ -255,7 +261,9 @@ async function createBookings(db: TestDatabase, scene: Base) {
 async function createServed(db: TestDatabase, scene: Base) {
   const { users, left, leftRoom } = scene;
   const { id: delivered } = await book(db, users.customer, left, range('18:00', '19:00'));
-  await fill(db, 'bookings', delivered, { provider_id: leftRoom, answered_at: at('09:00') });
+  await fill(db, 'bookings', delivered, {
+    ...{ provider_id: leftRoom, answered_at: at('09:00'), provider_reminded_at: MONDAY },
+  });
   const { id: awaited } = await book(db, users.customer, left, range('20:00', '21:00'));
   for (const id of [delivered, awaited]) {
     await fill(db, 'bookings', id, { status: 'in_progress' });

@@ -69,7 +69,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     // The keeper's, and the provider's.
     rows: [may('keeper manager head admin'), may('provider manager head admin')],
     readers: USERS,
-    columns: 'id organizationId userId role allOfferings createdAt resourceId',
+    columns: 'id organizationId userId role allOfferings createdAt resourceId unsubscribedAt',
     relations: 'membershipOfferings organization resource user',
   },
   membership_offerings: {
@@ -101,7 +101,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
       infantRate groupDiscount groupFrom taxRate taxIncluded rounding fullRefundUntil
       halfRefundUntil advanceDays
       minimumCutoff underMinimum guestBookings guestLinkTtl maxGuestMailsPerHour
-      maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter`,
+      maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter
+      providerReminderLead`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -227,7 +228,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
       attendanceConfirmedAt attendanceConfirmedHow sparedAt wouldAutoCancelAt autoCancelledAt
       autoCancelReason overrideAt overrideBy overrideReason refundShare providerId customerAddress
       customerPhone answeredAt awaitsDeliverySince
-      deliveredAt deliveryNotes recommendations deliveryAnswerBy deliveryConfirmedAt reviewId`,
+      deliveredAt deliveryNotes recommendations deliveryAnswerBy deliveryConfirmedAt reviewId
+      providerRemindedAt`,
     computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
     relations: `bookingModifications customer notifications offering organization policyVersion provider review
