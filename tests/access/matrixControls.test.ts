@@ -86,9 +86,9 @@ const HOLES: Hole[] = [
             end if;
             return v_booking;
           end $$`,
-    check: (served) => checkMutation(served, 'rejectBooking'),
+    check: (served) => checkMutation(served, 'approveBooking'),
     finds:
-      /rejectBooking for other: .*This booking is not yours.*but absent.*There is no such booking/,
+      /approveBooking for other: .*This booking is not yours.*but absent.*There is no such booking/,
   },
 ];
 
