@@ -158,6 +158,7 @@ const RULES: Record<string, Rule> = {
   offerings: PUBLIC,
   offering_resources: { ...PUBLIC, key: 't.offering_id::text || t.resource_id' },
   resources: PUBLIC,
+  reviews: PUBLIC,
   schedules: PUBLIC,
   slots: PUBLIC,
   opening_hours: PUBLIC,
