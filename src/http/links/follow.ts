@@ -105,11 +105,11 @@ function secondPage(services: Services, visit: Visit, link: KnownLink, reason?: 
     : pages.yesPage(link, voice, form);
 }
 
-const COMES = new Set<Action>(['confirm', 'claim', 'book']);
+const COMES = new Set<Action>(['confirm', 'claim', 'book', 'confirm_delivery']);
 
 /** The deeds that make somebody come, or say that they got it, have to be meant by somebody who knows when. */
 function pickedStart(link: KnownLink): string | null {
-  return COMES.has(['confirm', 'claim', 'confirm_delivery'].includes(link.action) ? shownStart(link) : null;
+  return COMES.has(link.action) ? shownStart(link) : null;
 }
 
 function judge(
