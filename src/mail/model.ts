@@ -93,6 +93,8 @@ export type BookingModel = Maybe<{
   customerName: string;
   /** How managers reach the customer; other messages do not have it. */
   customerContact: string;
+  /** Of a pending booking: how many earlier ones were not used, if somebody has to agree for that. */
+  offences: number;
   /** Whom to ask about this offering, in words; instead of the organisation's support contact. */
   supportContact: string;
   tokens: Tokens;

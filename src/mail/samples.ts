@@ -112,7 +112,7 @@ const standIns = [
 export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   booking_received: { ...base, tokens: tokens('cancel') },
   booking_requested: {
-    ...forManager({ status: 'pending' }),
+    ...forManager({ status: 'pending', offences: 3 }),
     tokens: tokens('approve', 'reject'),
   },
   booking_approved: { ...base, reason: 'The piano is tuned.', tokens: tokens('cancel') },

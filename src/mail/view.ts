@@ -89,6 +89,8 @@ function bookingView(booking: BookingModel, context: Context) {
     customerName: booking.customerName,
     customerContact: booking.customerContact,
     pending,
+    offences: pending ? booking.offences : undefined,
+    askedFirst: pending && Boolean(booking.offences),
     deadline,
     decideBy: moment({ iso: booking.requestExpiresAt, timeZone, locale }),
     autoCancels: booking.autoCancel === 'on',

@@ -198,6 +198,7 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the room lock', noRoomLock, time.blackouts[0] as Scenario],
   ['the room lock', noRoomLock, time.blackouts[1] as Scenario],
   ['the room lock', noRoomLock, time.policyAtDeadline],
+  ['the room lock', noRoomLock, time.releaseAndBookAgain],
   ['room lock and constraint', both(noRoomLock, noConstraint), bookings.bookSame],
   ['the customer lock', noCustomerLock, bookings.dailyBookings],
   ['the customer lock', noCustomerLock, bookings.dailyEntries],

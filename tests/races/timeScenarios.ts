@@ -204,3 +204,41 @@ export const leases: Scenario = {
     };
   },
 };
+
+/** Whoever is released and takes another time at that moment is asked first, or was not yet released. */
+export const releaseAndBookAgain: Scenario = {
+  name: 'who is released counts as such for whatever they book in that room afterwards',
+  policy: { offence_limit: 0 },
+  prepare: async (ground, day) => {
+    // What happened in earlier rounds is forgiven.
+    await ground.db.query(
+      'update app_public.customers set offences_cleared_at = app_private.clock() where user_id = $1',
+      [user(ground, 0)],
+    );
+    const { booked, deadline } = await aboutToBeReleased(ground, day);
+    await ground.setClock(deadline);
+    const again = (from: string, to: string) =>
+      book(user(ground, 0), ground.world.left, range(from, to, day));
+    return {
+      actions: [
+        between(0, 4, due(booked)),
+        between(0, 6, again('20:00', '21:00')),
+        between(0, 6, again('21:00', '22:00')),
+      ],
+      check: async () => {
+        // In the order in which they were written down: the simulated clock stands still.
+        const wrong = await ground.db.rows(
+          `select b.reference from app_public.bookings b
+           join app_public.audit_log made on made.record_id = b.id and made.operation = 'insert'
+           join app_public.audit_log released on released.record_id = $1
+             and released.new_values ->> 'status' = 'auto_cancelled'
+           where b.customer_id = released.customer_id and b.made_at = $2
+             and (b.status = 'pending') <> (released.id < made.id)`,
+          [booked, deadline],
+        );
+        expect(wrong).toEqual([]);
+        expect((await bookingOf(ground, booked)).status).toBe('auto_cancelled');
+      },
+    };
+  },
+};

@@ -419,6 +419,16 @@ const PEOPLE: Record<string, Deed> = {
       }),
     }),
   },
+  clearOffences: {
+    rule: MANAGER,
+    input: async (db, { organizationId }) => ({
+      customerId: await insert(db, 'app_public.customers', {
+        organization_id: organizationId,
+        name: 'Was ill',
+      }),
+      reason: 'Was ill',
+    }),
+  },
   markNotificationsRead: {
     rule: may('customer'),
     counts: true,

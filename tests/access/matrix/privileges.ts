@@ -19,7 +19,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.auto_cancel_now app_public.blackout_conflicts
     app_public.bookings_needing_no_confirmation app_public.bookings_reminder_sent
     app_public.bookings_that_would_be_released app_public.cancel_booking app_public.claim_slot
-    app_public.confirm_booking app_public.create_blackout app_public.create_booking
+    app_public.clear_offences app_public.confirm_booking app_public.create_blackout app_public.create_booking
     app_public.create_booking_for app_public.deactivate_account app_public.decline_slot
     app_public.erase_customer app_public.erase_me app_public.expire_due app_public.export_my_data
     app_public.failed_deliveries app_public.find_bookings app_public.generate_slots app_public.job_health app_public.join_waitlist
@@ -28,7 +28,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.slot_manifest app_public.slot_manifest_csv app_public.modify_booking
     app_public.my_bookings app_public.my_notifications app_public.my_waitlist
     app_public.override_auto_cancel app_public.planned_slots app_public.rebook_booking app_public.reject_booking app_public.remove_member
-    app_public.retry_delivery app_public.revise_policy app_public.set_member
+    app_public.repeated_offenders app_public.retry_delivery app_public.revise_policy app_public.set_member
     app_public.set_offering_resources app_public.set_opening_hours
     app_public.set_waitlist_priority app_public.spared_bookings app_public.update_profile
     app_public.waitlist app_public.waitlist_entries_position

@@ -75,6 +75,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
   bookingsThatWouldBeReleased: { rule: MANAGER_ELSE_NOTHING },
   findBookings: { rule: MANAGER_ELSE_NOTHING },
   failedDeliveries: { rule: MANAGER_ELSE_NOTHING },
+  repeatedOffenders: { rule: MANAGER_ELSE_NOTHING },
   sparedBookings: { rule: MANAGER_ELSE_NOTHING },
   waitlist: { rule: MANAGER_ELSE_NOTHING },
   waitlistLengths: { rule: MANAGER_ELSE_NOTHING },

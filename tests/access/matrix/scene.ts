@@ -62,6 +62,8 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
     name: 'Erased',
     erased_at: MONDAY,
   });
+  // What they did after that counts.
+  await fill(db, 'customers', customer, { offences_cleared_at: at('08:00', -1) });
   await fill(db, 'customers', customer, { unsubscribed_at: MONDAY, time_zone: 'Europe/Vienna' });
   const version = await one(
     db,
@@ -106,6 +108,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
 async function valuesFor(db: TestDatabase, scene: Base, booking: string, notification?: string) {
   return {
     bookingId: booking,
+    atLeast: 1,
     channel: 'EMAIL',
     emailNormalised: await db.value('select email_normalised from app_public.users where id = $1', [
       scene.users.customer,
@@ -175,6 +178,7 @@ async function createPlaces(db: TestDatabase, world: World) {
       quiet_from: '03:00',
       quiet_until: '04:00',
       provider_reminder_lead: '02:00',
+      offence_limit: 900,
     }),
   });
   const old = { organization_id: organizationId, name: 'Old', archived_at: MONDAY };

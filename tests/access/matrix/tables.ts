@@ -102,7 +102,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       halfRefundUntil advanceDays
       minimumCutoff underMinimum guestBookings guestLinkTtl maxGuestMailsPerHour
       maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter
-      providerReminderLead`,
+      providerReminderLead offenceLimit offenceWindow`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -202,7 +202,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     rows: [CUSTOMER_OR_MANAGER, may('manager head admin')],
     readers: USERS,
     columns: `id organizationId userId name email phone locale timeZone unsubscribedAt createdAt
-      erasedAt`,
+      erasedAt offencesClearedAt`,
     internal: 'emailNormalised',
     relations: 'bookings notifications organization user waitlistEntries',
   },
@@ -317,6 +317,7 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
     price`,
   PlannedSlot: 'localStartsAt outcome slotId',
   PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',
+  Offender: 'organizationId customerId customerName autoCancelled noShows lastAt clearedAt',
   QueueLength: 'organizationId offeringId offeringName waiting offered stuck oldest',
   AcceptedPayload: 'accepted',
   BookingSummary: `reference status organizationName offeringName startsAt endsAt timeZone partySize price refund
