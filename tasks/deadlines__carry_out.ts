@@ -15,9 +15,9 @@ const carryOut: JobTask = async (payload, { services }) => {
     log.info('deadline', { subject: subjectId, outcome: rows[0]?.outcome });
   } catch (error) {
     // Kept where operators look (job_health); the queue tries again with back-off.
-    const { message } = error as Error;
+    const { message, code } = error as Error & { code?: string };
     await services.pool
-      .query('select app_private.note_deadline_failure($1, $2)', [subjectId, message])
+      .query('select app_private.note_deadline_failure($1, $2, $3)', [subjectId, message, code])
       .catch(() => undefined);
     throw error;
   }

@@ -7,6 +7,7 @@ import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import type { Caller } from '../auth/index.ts';
 import { auditOriginPlugin } from './auditOrigin.ts';
+import { automationErrorPlugin } from './automationError.ts';
 import { LIMITS, REMEMBERED } from './bounds.ts';
 import type { Weight } from './callers.ts';
 import { createPgService } from './database.ts';
@@ -64,6 +65,7 @@ export function makePreset(options: PresetOptions): GraphileConfig.Preset {
       timesPlugin,
       notificationsPlugin,
       auditOriginPlugin,
+      automationErrorPlugin,
       descriptionsPlugin,
       filtersPlugin,
       guardPlugin({

@@ -32,7 +32,7 @@ test('every exposed table that people change is audited, inserts, updates and de
     );
     // What is said and sent are records themselves, and the log is the log.
     expect(rows.map(({ name }) => name)).toEqual([
-      ...['audit_log', 'booking_modifications', 'deliveries', 'notifications'],
+      ...['audit_log', 'automation_events', 'booking_modifications', 'deliveries', 'notifications'],
     ]);
   }));
 

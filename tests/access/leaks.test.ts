@@ -68,6 +68,7 @@ test('there are tables of which a stranger has nothing', () => {
     'customers',
     'bookings',
     'booking_modifications',
+    'automation_events',
     'waitlist_entries',
     'notifications',
     'deliveries',

@@ -33,7 +33,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.set_waitlist_priority app_public.spared_bookings app_public.update_profile
     app_public.waitlist app_public.waitlist_entries_position
     app_public.waitlist_entries_seconds_left app_public.waitlist_lengths
-    app_private.audit_address app_private.audit_program
+    app_private.audit_address app_private.audit_program app_private.automation_error
     app_private.named_offering_ids app_private.own_organization_ids
     app_private.owned_organization_ids app_private.zone_of app_public.bookings_customer_name app_public.bookings_contact_phone
     app_public.provider_calendar`,

@@ -17,6 +17,7 @@ const MANAGER_ELSE_REFUSED = may(MANAGERS, 'RSNTF');
 /** What finds one row or lists all of a table. */
 const BY_ROWS = words(`
   auditLog auditLogByNodeId auditLogs
+  automationEvent automationEventByNodeId automationEvents
   blackout blackoutByNodeId blackouts
   bookingModification bookingModificationByNodeId bookingModifications
   booking bookingByNodeId bookingByOrganizationIdAndReference bookings

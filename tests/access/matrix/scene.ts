@@ -92,6 +92,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       bookings: [...bookings.map((id) => [id]), tours.booking],
       reviews: [[review]],
       booking_modifications: [tours.modification],
+      automation_events: await createEvents(db, base, bookings[0]),
       waitlist_entries: [...entries.map((id) => [id]), tours.entry],
       ...told,
     },
@@ -208,6 +209,18 @@ async function createPlaces(db: TestDatabase, world: World) {
     oldOffering,
     asked: askedPlace,
   };
+}
+
+/** What time did to a booking, and could not do. */
+async function createEvents(db: TestDatabase, { organizationId }: World, booking?: string) {
+  const of = { organization_id: organizationId, booking_id: booking };
+  const failed = { what: 'auto_cancel', due_at: at('08:00', 1), outcome: 'failed' };
+  const reminded = { what: 'remind', due_at: MONDAY, done_at: MONDAY, outcome: 'done' };
+  const table = 'app_public.automation_events';
+  return [
+    [await insert(db, table, { ...of, ...failed, error: 'The database was busy.' })],
+    [await insert(db, table, { ...of, ...reminded, reminder: 1 })],
+  ];
 }
 
 type Base = World & Pick<Scene, 'users' | 'asked'>;

@@ -41,7 +41,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: EVERYONE,
     columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
       currency referencePrefix createdAt archivedAt`,
-    relations: `bookingModifications bookings customers deliveries memberships notifications offeringResources offerings
+    relations: `automationEvents bookingModifications bookings customers deliveries memberships notifications offeringResources offerings
       openingHours policies policyVersions resources reviews schedules slots waitlistEntries`,
     insert: {
       reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
@@ -232,7 +232,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       providerRemindedAt`,
     computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
-    relations: `bookingModifications customer notifications offering organization policyVersion provider review
+    relations: `automationEvents bookingModifications customer notifications offering organization policyVersion provider review
       slot userByCreatedBy
       userByOverrideBy`,
   },
@@ -252,6 +252,16 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id organizationId bookingId modifiedAt modifiedBy fromSlotId toSlotId fromStartsAt
       toStartsAt fromEndsAt toEndsAt fromPartySize toPartySize fromPrice toPrice`,
     relations: 'booking fromSlot organization toSlot userByModifiedBy',
+  },
+  automation_events: {
+    type: 'AutomationEvent',
+    // What could not be done to the customer's booking, and a reminder of it.
+    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
+    readers: USERS,
+    columns: 'id organizationId bookingId what dueAt doneAt outcome attempts reminder',
+    narrower: { error: may('manager head admin') },
+    secret: 'error',
+    relations: 'booking organization',
   },
   waitlist_entries: {
     type: 'WaitlistEntry',
