@@ -13,6 +13,8 @@ export const KINDS = [
   'booking_delivered',
   'provider_reminder',
   'delivery_due',
+  'service_expired',
+  'expiry_notice',
   'booking_spared',
   'booking_claimed',
   'message_blackout',

@@ -163,6 +163,12 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   },
   delivery_due: forManager({ status: 'in_progress' }),
   provider_reminder: { ...forManager({}), tokens: tokens('unsubscribe') },
+  service_expired: { ...forBooking({ status: 'expired', sequence: 1 }), actor: 'system' },
+  expiry_notice: {
+    ...forManager({ status: 'expired', sequence: 1 }),
+    reason: 'Nobody said in time that it was done.',
+    actor: 'system',
+  },
   booking_spared: {
     ...forManager({}),
     reason: 'The mail server accepted the reminder only at 13:40.',

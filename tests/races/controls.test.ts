@@ -205,6 +205,7 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the key lock', noKeyLock, bookings.sameKey],
   ['the booking lock', noBookingLock, time.confirmAtDeadline],
   ['the booking lock', noBookingLock, time.overrideAtDeadline],
+  ['the booking lock', noBookingLock, time.keepAtDeadline],
   ['all locks of a claim', noLocksOfAClaim, queue.sameClaim],
   ['all locks of a claim', noLocksOfAClaim, queue.claimAtDeadline],
   ['lock and settling', noLockNorSettling, queue.declineAtDeadline],

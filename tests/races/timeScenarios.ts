@@ -205,6 +205,44 @@ export const leases: Scenario = {
   },
 };
 
+/** A booking to be delivered, a millisecond before it expires. */
+async function aboutToExpire(ground: Ground, day: number) {
+  const id = await idOf(
+    ground,
+    book(user(ground, 0), ground.world.left, range('10:00', '11:00', day)),
+  );
+  await ground.act(as(user(ground, 0), 'confirm_booking', { booking_id: id }));
+  await ground.advanceTo(at('12:00', day));
+  const deadline = at('11:00', day + 1);
+  await ground.setClock(after(deadline, -1));
+  return { id, deadline };
+}
+
+export const keepAtDeadline: Scenario = {
+  name: 'a booking that is kept in the moment in which it expires is kept, or it was too late',
+  policy: { requires_delivery: true },
+  prepare: async (ground, day) => {
+    const { id, deadline } = await aboutToExpire(ground, day);
+    return {
+      actions: [
+        between(
+          0,
+          4,
+          as(ground.world.manager, 'keep_booking', { booking_id: id, reason: 'It takes longer.' }),
+        ),
+        between(2, 9, due(id)),
+        between(1, 6, tick(deadline)),
+        between(2, 9, due(id)),
+      ],
+      check: async ([kept]) => {
+        await ground.act(due(id));
+        expect((await bookingOf(ground, id)).status).toBe(kept?.ok ? 'in_progress' : 'expired');
+        expect(kept?.ok ? 'RSSTA' : kept?.code).toBe('RSSTA');
+      },
+    };
+  },
+};
+
 /** Whoever is released and takes another time at that moment is asked first, or was not yet released. */
 export const releaseAndBookAgain: Scenario = {
   name: 'who is released counts as such for whatever they book in that room afterwards',
