@@ -80,6 +80,11 @@ async function noBookingLockNorTable(db: TestDatabase): Promise<void> {
   await db.query('drop trigger bookings_check_transition on app_public.bookings');
 }
 
+/** The second line of defence: what has ended becomes nothing else. */
+async function anyTransition(db: TestDatabase): Promise<void> {
+  await db.query('alter table app_public.bookings disable trigger bookings_check_transition');
+}
+
 async function noEntryLock(db: TestDatabase): Promise<void> {
   await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
   await without(
@@ -206,6 +211,7 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the booking lock', noBookingLock, time.confirmAtDeadline],
   ['the booking lock', noBookingLock, time.overrideAtDeadline],
   ['the booking lock', noBookingLock, time.keepAtDeadline],
+  ['lock and table of states', both(noBookingLock, anyTransition), time.deliverAtDeadline],
   ['all locks of a claim', noLocksOfAClaim, queue.sameClaim],
   ['all locks of a claim', noLocksOfAClaim, queue.claimAtDeadline],
   ['lock and settling', noLockNorSettling, queue.declineAtDeadline],

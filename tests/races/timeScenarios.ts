@@ -212,36 +212,53 @@ async function aboutToExpire(ground: Ground, day: number) {
     book(user(ground, 0), ground.world.left, range('10:00', '11:00', day)),
   );
   await ground.act(as(user(ground, 0), 'confirm_booking', { booking_id: id }));
-  await ground.advanceTo(at('12:00', day));
+  await ground.setClock(at('12:00', day));
+  // A reminder, the start, and the end of its time.
+  for (let step = 0; step < 3; step++) await ground.act(due(id));
   const deadline = at('11:00', day + 1);
   await ground.setClock(after(deadline, -1));
   return { id, deadline };
 }
 
-export const keepAtDeadline: Scenario = {
-  name: 'a booking that is kept in the moment in which it expires is kept, or it was too late',
-  policy: { requires_delivery: true },
-  prepare: async (ground, day) => {
-    const { id, deadline } = await aboutToExpire(ground, day);
-    return {
-      actions: [
-        between(
-          0,
-          4,
-          as(ground.world.manager, 'keep_booking', { booking_id: id, reason: 'It takes longer.' }),
-        ),
-        between(2, 9, due(id)),
-        between(1, 6, tick(deadline)),
-        between(2, 9, due(id)),
-      ],
-      check: async ([kept]) => {
-        await ground.act(due(id));
-        expect((await bookingOf(ground, id)).status).toBe(kept?.ok ? 'in_progress' : 'expired');
-        expect(kept?.ok ? 'RSSTA' : kept?.code).toBe('RSSTA');
-      },
-    };
-  },
-};
+function savedAtDeadline(
+  name: string,
+  saves: (ground: Ground, id: string) => ReturnType<typeof as>,
+  saved: string,
+): Scenario {
+  return {
+    name,
+    policy: { requires_delivery: true },
+    prepare: async (ground, day) => {
+      const { id, deadline } = await aboutToExpire(ground, day);
+      return {
+        actions: [
+          between(0, 4, saves(ground, id)),
+          between(2, 9, due(id)),
+          between(1, 6, tick(deadline)),
+          between(2, 9, due(id)),
+        ],
+        check: async ([first]) => {
+          await ground.act(due(id));
+          const { status, refund } = await bookingOf(ground, id);
+          expect([status, refund !== null]).toEqual(first?.ok ? [saved, false] : ['expired', true]);
+          expect(first?.ok ? 'RSSTA' : first?.code).toBe('RSSTA');
+        },
+      };
+    },
+  };
+}
+
+export const keepAtDeadline = savedAtDeadline(
+  'a booking that is kept in the moment in which it expires is kept, or it was too late',
+  ({ world }, id) => as(world.manager, 'keep_booking', { booking_id: id, reason: 'Not dry yet.' }),
+  'in_progress',
+);
+
+export const deliverAtDeadline = savedAtDeadline(
+  'a booking that is delivered in the moment in which it expires is delivered, or it was too late',
+  ({ world }, id) => as(world.manager, 'deliver_booking', { booking_id: id }),
+  'delivered',
+);
 
 /** Whoever is released and takes another time at that moment is asked first, or was not yet released. */
 export const releaseAndBookAgain: Scenario = {

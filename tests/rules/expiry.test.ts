@@ -78,7 +78,7 @@ describe('A booking that has to be delivered, and of which nobody says anything,
         'expire: done',
       ]);
       expect((await told(db, ann)).at(-1)).toBe('service_expired');
-      expect(await told(db, world.manager)).toEqual(['expiry_notice']);
+      expect(await told(db, world.manager)).toEqual(['delivery_due', 'expiry_notice']);
       expect(await listed(db, world.manager)).toEqual([id]);
     },
     DELIVERED,
@@ -323,7 +323,7 @@ describe('Of what has expired', () => {
       await advanceTo(db, at('11:00', 1));
       expect((await booking(db, id)).status).toBe('expired');
       expect(await told(db, ann)).not.toContain('service_expired');
-      expect(await told(db, world.manager)).toEqual([]);
+      expect(await told(db, world.manager)).toEqual(['delivery_due']);
     },
     { ...DELIVERED, expiry_mails: false },
   );
