@@ -137,7 +137,9 @@ async function checkDoneBy(
  * With nothing due there is nothing to do; an anonymous sign-out ends no session; a look-up that finds
  * something is not even counted.
  */
-const QUIET = new Set(['autoCancelNow', 'expireDue', 'lookUpBooking', 'signOut']);
+const QUIET = new Set([
+  ...['autoCancelNow', 'expireDue', 'expireOverdueBookings', 'lookUpBooking', 'signOut'],
+]);
 
 /** Who does it: the caller, or somebody just like them, if it would be their last deed. */
 export async function actorFor(

@@ -96,6 +96,13 @@ const served =
     return id;
   };
 
+/** One that has begun, and ends if nobody says anything. */
+async function expiring(db: TestDatabase, scene: Scene): Promise<string> {
+  const id = await begun(db, scene);
+  await fill(db, 'bookings', id, { status: 'in_progress', expires_at: at('09:00', 1) });
+  return id;
+}
+
 async function delivered(db: TestDatabase, scene: Scene): Promise<string> {
   const id = await begun(db, scene);
   await call(db, scene.manager, 'deliver_booking', { booking_id: id });
@@ -198,6 +205,7 @@ const BOOKINGS: Record<string, Deed> = {
   acceptBooking: aboutBooking(SERVES, {}, served(pending)),
   rejectBooking: aboutBooking(SERVES, {}, served(pending)),
   deliverBooking: aboutBooking(SERVES, { notes: 'Done' }, served(begun)),
+  keepBooking: aboutBooking(SERVES, { reason: 'Not dry yet' }, served(expiring)),
   completeBooking: aboutBooking(SERVES, {}, served(begun)),
   confirmDelivery: aboutBooking(CUSTOMER, {}, delivered),
   reviewBooking: aboutBooking(CUSTOMER, { rating: 5, words: 'Bright' }, completed),
@@ -505,6 +513,7 @@ const PEOPLE: Record<string, Deed> = {
 
 const OPERATION: Record<string, Deed> = {
   autoCancelNow: { rule: ADMIN, input: async () => ({}) },
+  expireOverdueBookings: { rule: ADMIN, input: async () => ({}) },
   expireDue: { rule: ADMIN, input: async () => ({}) },
   retryDelivery: {
     rule: MANAGER,

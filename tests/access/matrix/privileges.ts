@@ -21,7 +21,8 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.bookings_that_would_be_released app_public.cancel_booking app_public.claim_slot
     app_public.clear_offences app_public.confirm_booking app_public.create_blackout app_public.create_booking
     app_public.create_booking_for app_public.deactivate_account app_public.decline_slot
-    app_public.erase_customer app_public.erase_me app_public.expire_due app_public.export_my_data
+    app_public.erase_customer app_public.erase_me app_public.expire_due app_public.expire_overdue_bookings app_public.expired_bookings app_public.export_my_data
+    app_public.keep_booking
     app_public.failed_deliveries app_public.find_bookings app_public.generate_slots app_public.job_health app_public.join_waitlist
     app_public.leave_waitlist app_public.lift_blackout app_public.mark_no_show
     app_public.mark_notifications_read app_public.members app_public.message_slot
@@ -60,7 +61,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
   // What the checks and defaults of columns call.
   'reslot_anonymous reslot_user reslot_admin reslot_app reslot_worker': `
     app_private.clock app_private.is_email app_private.is_short_line app_private.is_time_zone
-    app_private.is_web_address     app_private.leads_descend app_private.normalise_email`,
+    app_private.graces_are_sane app_private.is_web_address app_private.leads_descend app_private.normalise_email`,
 };
 
 export const ROLES = [

@@ -85,7 +85,7 @@ function expectations(
 ): [string | null, Verdict][] {
   const table = BY_TYPE[typeName(field)];
   const keys = served.scene.rows[table ?? ''] ?? [];
-  const first = table ? nodeIdOf(typeName(field), keys[0] ?? []) : null;
+  const first = table ? nodeIdOf(typeName(field), keys[root.row ?? 0] ?? []) : null;
   if (root.rule) {
     const anyRow = typeName(field) === 'Node' || field.name === 'viewer';
     return [[anyRow ? null : first, root.rule[caller]]];

@@ -7,6 +7,8 @@ import type { Scene } from './scene.ts';
 export interface Root {
   /** Left out: the rows come by the rules of their table, each by its own. */
   rule?: Rule;
+  /** Which row of the scene it finds; left out: the first. */
+  row?: number;
   /** Arguments that are not those of the scene. */
   values?(scene: Scene): Record<string, unknown>;
 }
@@ -75,6 +77,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
   bookingsNeedingNoConfirmation: { rule: MANAGER_ELSE_NOTHING },
   bookingsThatWouldBeReleased: { rule: MANAGER_ELSE_NOTHING },
   findBookings: { rule: MANAGER_ELSE_NOTHING },
+  expiredBookings: { rule: MANAGER_ELSE_NOTHING, row: 6 },
   failedDeliveries: { rule: MANAGER_ELSE_NOTHING },
   repeatedOffenders: { rule: MANAGER_ELSE_NOTHING },
   sparedBookings: { rule: MANAGER_ELSE_NOTHING },

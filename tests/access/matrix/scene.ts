@@ -268,7 +268,7 @@ async function createBookings(db: TestDatabase, scene: Base) {
   );
   const served = await createServed(db, scene);
   return {
-    bookings: [live, cancelled, released, hold, served.delivered, served.awaited],
+    bookings: [live, cancelled, released, hold, served.delivered, served.awaited, served.expired],
     entries: [offered, claimed],
     review: served.review,
   } as const;
@@ -286,7 +286,9 @@ async function createServed(db: TestDatabase, scene: Base) {
     await fill(db, 'bookings', id, { status: 'in_progress' });
     await db.query('select app_private.give_back_room($1)', [id]);
   }
-  await fill(db, 'bookings', awaited, { awaits_delivery_since: MONDAY });
+  await fill(db, 'bookings', awaited, {
+    ...{ awaits_delivery_since: MONDAY, expires_at: at('08:00', 2), would_expire_at: MONDAY },
+  });
   await fill(db, 'bookings', delivered, {
     ...{ status: 'delivered', delivered_at: MONDAY, delivery_answer_by: at('08:00', 3) },
     ...{ delivery_notes: 'Aired', recommendations: 'Come again' },
@@ -296,7 +298,10 @@ async function createServed(db: TestDatabase, scene: Base) {
     ...{ booking_id: delivered, rating: 5, words: 'A bright room' },
   });
   await call(db, scene.manager, 'reply_to_review', { review_id: review, reply: 'Thank you' });
-  return { delivered, awaited, review };
+  const { id: expired } = await book(db, users.customer, left, range('22:00', '23:00'));
+  await fill(db, 'bookings', expired, { status: 'in_progress' });
+  await db.query(`select app_private.end_booking($1, 'expired', 'Nobody said so')`, [expired]);
+  return { delivered, awaited, expired, review };
 }
 
 /** Somebody else cancels, so that the customer is offered their place. */

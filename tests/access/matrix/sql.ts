@@ -205,7 +205,8 @@ function verdictOf(scene: Scene, fn: Signature, deed: Deed | undefined, found: O
   const [first] = rows;
   if (deed?.counts) return Number(Object.values(first ?? {})[0]) > 0 ? 'yes' : 'nothing';
   if (deed) return 'yes';
-  const [id] = scene.rows[fn.table ?? '']?.[0] ?? [];
+  const row = QUERIES[camel(fn.name)]?.row ?? 0;
+  const [id] = scene.rows[fn.table ?? '']?.[row] ?? [];
   if (fn.table && fn.name !== 'viewer')
     return rows.some((row) => row.id === id) ? 'yes' : 'nothing';
   return Object.values(first ?? {}).some((value) => value !== null) ? 'yes' : 'nothing';

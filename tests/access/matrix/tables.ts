@@ -102,7 +102,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
       halfRefundUntil advanceDays
       minimumCutoff underMinimum guestBookings guestLinkTtl maxGuestMailsPerHour
       maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter
-      providerReminderLead offenceLimit offenceWindow`,
+      providerReminderLead offenceLimit offenceWindow
+      expiry expiryGrace expiryGraceByCategory expirySkipsWeekends expirySkipsHolidays expiryMails`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -209,7 +210,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
   bookings: {
     type: 'Booking',
     // One that is live, one that was cancelled, one that was released, a hold, one that was delivered and
-    // reviewed, one that is to be delivered, and places of a slot.
+    // reviewed, one that is to be delivered, one that has expired, and places of a slot.
     rows: [
       // It takes the resource of the provider.
       may(`${CONCERNED} provider`),
@@ -217,6 +218,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       CUSTOMER_OR_MANAGER,
       CUSTOMER_OR_MANAGER,
       may(`${CONCERNED} provider`),
+      CUSTOMER_OR_MANAGER,
       CUSTOMER_OR_MANAGER,
       CUSTOMER_OR_MANAGER,
     ],
@@ -229,7 +231,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       autoCancelReason overrideAt overrideBy overrideReason refundShare providerId customerAddress
       customerPhone answeredAt awaitsDeliverySince
       deliveredAt deliveryNotes recommendations deliveryAnswerBy deliveryConfirmedAt reviewId
-      providerRemindedAt`,
+      providerRemindedAt expiresAt wouldExpireAt`,
     computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
     relations: `automationEvents bookingModifications customer notifications offering organization policyVersion provider review
@@ -255,8 +257,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
   },
   automation_events: {
     type: 'AutomationEvent',
-    // What could not be done to the customer's booking, and a reminder of it.
-    rows: [CUSTOMER_OR_MANAGER, CUSTOMER_OR_MANAGER],
+    // What could not be done to the customer's booking, which the provider serves, and a reminder of it.
+    rows: [may(`${CONCERNED} provider`), may(`${CONCERNED} provider`)],
     readers: USERS,
     columns: 'id organizationId bookingId what dueAt doneAt outcome attempts reminder',
     narrower: { error: may('manager head admin') },
