@@ -49,6 +49,8 @@ const FIELDS = {
   DISPATCH_INTERVAL_MS: [whole(20, 60_000), 'a number of milliseconds from 20 to 60000'],
   DEMO_DATA: [flag, 'true or false'],
   GRAPHIQL: [flag, 'true or false'],
+  METRICS_PORT: [whole(0, 65_535), 'a number from 0 to 65535 (0: any free port)'],
+  METRICS_HOST: [z.string().min(1), 'an address to listen on, such as 127.0.0.1 or 0.0.0.0'],
   TRUST_PROXY: [
     z.string().transform(readTrustProxy),
     'false, the number of proxies in front, or their addresses, such as 10.0.0.0/8,127.0.0.1',
@@ -81,6 +83,9 @@ export interface Config {
   dispatchIntervalMs: number;
   demoData: boolean;
   graphiql: boolean;
+  /** Where Prometheus may ask; undefined: nowhere. */
+  metricsPort: number | undefined;
+  metricsHost: string;
   trustProxy: boolean | number | string;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -121,6 +126,8 @@ export function parseConfig(environment: Environment): Config {
     dispatchIntervalMs: values.DISPATCH_INTERVAL_MS ?? 250,
     demoData: !production && (values.DEMO_DATA ?? true),
     graphiql: values.GRAPHIQL ?? !production,
+    metricsPort: values.METRICS_PORT,
+    metricsHost: values.METRICS_HOST ?? '127.0.0.1',
     trustProxy: values.TRUST_PROXY ?? false,
     logLevel: values.LOG_LEVEL ?? 'info',
   };

@@ -2,6 +2,7 @@
 import type { JobHelpers, Task } from 'graphile-worker';
 import type { Transporter } from 'nodemailer';
 import type { Pool } from 'pg';
+import { metrics } from './metrics.ts';
 
 export interface JobServices {
   /** The login `reslot_worker`. */
@@ -37,10 +38,25 @@ export function jobPlugin(
       hooks: {
         loadTaskFromFiles(_context, event) {
           const task = event.handler as JobTask | undefined;
-          if (task) event.handler = limited(task, services, limitMs);
+          if (task) event.handler = counted(event.taskIdentifier, limited(task, services, limitMs));
         },
       },
     },
+  };
+}
+
+function counted(task: string, run: Task): Task {
+  return async (payload, helpers) => {
+    const done = metrics.jobSeconds.startTimer({ task });
+    try {
+      await run(payload, helpers);
+      metrics.jobs.inc({ task, outcome: 'done' });
+    } catch (error) {
+      metrics.jobs.inc({ task, outcome: 'failed' });
+      throw error;
+    } finally {
+      done();
+    }
   };
 }
 

@@ -14,6 +14,7 @@ import { createPool } from './database/pools.ts';
 import { createDispatcher } from './dispatch.ts';
 import { checkReadiness } from './http/readiness.ts';
 import { log } from './log.ts';
+import { countRequest } from './metrics.ts';
 
 /** A port that is open, before there is anything behind it. */
 export interface OpenServer {
@@ -108,14 +109,12 @@ function createApp(config: Config): Express {
   );
   app.use((request, response, next) => {
     const started = performance.now();
-    response.once('finish', () =>
-      log.debug('request', {
-        method: request.method,
-        path: request.path,
-        status: response.statusCode,
-        ms: Math.round(performance.now() - started),
-      }),
-    );
+    const { method, path } = request;
+    response.once('finish', () => {
+      const ms = performance.now() - started;
+      countRequest(method, path, response.statusCode, ms);
+      log.debug('request', { method, path, status: response.statusCode, ms: Math.round(ms) });
+    });
     next();
   });
   app.get('/healthz', (_request, response) => {
@@ -142,7 +141,7 @@ async function listen(server: Server, config: Config): Promise<void> {
   }
 }
 
-function hostInUrl(host: string): string {
+export function hostInUrl(host: string): string {
   if (host === '0.0.0.0' || host === '::') return 'localhost';
   return host.includes(':') ? `[${host}]` : host;
 }

@@ -1,6 +1,7 @@
 /** Puts the halves together, in the order in which they need each other, and takes them apart again. */
 import type { Config } from './config.ts';
 import { type OpenDatabase, openDatabase } from './database/open.ts';
+import { openMetricsPort } from './http/metrics.ts';
 import { log } from './log.ts';
 import { demoData, developmentMail, mailTransport, mounts } from './parts.ts';
 import { type OpenServer, openServer } from './server.ts';
@@ -29,6 +30,7 @@ export function startAll(config: Config, onFatal: Fatal): Promise<Running> {
     const demo = await demoData(config, database.adminUrl);
     const inbox = config.smtpUrl ? null : await developmentMail(config);
     if (inbox) stops.push(inbox.stop);
+    const metrics = await addMetrics(config, database.appUrl, stops);
     const { publicUrl, url } = server;
     stops.push(
       await addWorker(config, database, publicUrl, config.smtpUrl ?? inbox?.smtpUrl, onFatal),
@@ -38,6 +40,7 @@ export function startAll(config: Config, onFatal: Fatal): Promise<Running> {
     stops.push(server.stop);
     const places: Running['places'] = [
       ...addresses(config, server, inbox !== null),
+      ...metrics,
       ['Database', database.place],
       ...demo,
     ];
@@ -52,10 +55,12 @@ export function startServerHalf(config: Config): Promise<Running> {
     const server = await openServer(config);
     stops.push(server.stop);
     const database = await openDatabase(config);
+    const metrics = await addMetrics(config, database.appUrl, stops);
     await server.serve(database.appUrl, mounts(config, null));
     const { publicUrl, url } = server;
     const places: Running['places'] = [
       ...addresses(config, server, false),
+      ...metrics,
       ['Database', database.place],
     ];
     return { places, database, url, publicUrl };
@@ -83,10 +88,22 @@ export function startWorkerHalf(config: Config, onFatal: Fatal): Promise<Running
   return assemble(async (stops) => {
     requireShared(config);
     const database = await openDatabase(config);
+    const metrics = await addMetrics(config, database.workerUrl, stops);
     const publicUrl = config.publicUrl ?? `http://localhost:${config.port}`;
     stops.push(await addWorker(config, database, publicUrl, config.smtpUrl, onFatal));
-    return { places: [['Database', database.place]], database };
+    return { places: [...metrics, ['Database', database.place]], database };
   });
+}
+
+async function addMetrics(
+  config: Config,
+  databaseUrl: string,
+  stops: Stop[],
+): Promise<Running['places']> {
+  const port = await openMetricsPort(config, databaseUrl);
+  if (!port) return [];
+  stops.push(port.stop);
+  return [['Metrics', port.url]];
 }
 
 /** What was started is stopped in reverse, also if a later step of the start fails. */

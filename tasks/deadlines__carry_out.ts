@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { JobTask } from '../src/jobs.ts';
 import { log } from '../src/log.ts';
+import { metrics } from '../src/metrics.ts';
 
 const Payload = z.object({ subjectId: z.uuid() });
 
@@ -12,8 +13,10 @@ const carryOut: JobTask = async (payload, { services }) => {
       'select app_private.run_deadline($1) as outcome',
       [subjectId],
     );
+    metrics.deadlines.inc({ action: rows[0]?.outcome ?? 'gone' });
     log.info('deadline', { subject: subjectId, outcome: rows[0]?.outcome });
   } catch (error) {
+    metrics.deadlines.inc({ action: 'failed' });
     // Kept where operators look (job_health); the queue tries again with back-off.
     const { message, code } = error as Error & { code?: string };
     await services.pool

@@ -1,6 +1,7 @@
 /** Hangs the limits into the server and the executor, so that nothing gets past them. */
 import { GraphQLError, getOperationAST } from 'graphql';
 import type { ExecutionConfig } from 'postgraphile/grafserv';
+import { metrics } from '../metrics.ts';
 import { REMEMBERED, refusal } from './bounds.ts';
 import type { Weight } from './callers.ts';
 import { limitDocument, limitOperation, validationRules } from './limits.ts';
@@ -70,6 +71,8 @@ export function guardPlugin(options: GuardOptions): GraphileConfig.Plugin {
             return { errors: [overHttp()] };
           }
           const problem = limitOperation(args);
+          const outcome = problem ? 'refused' : 'done';
+          metrics.graphqlOperations.inc({ type: 'subscription', outcome });
           return problem ? { errors: [problem] } : next();
         },
       },
@@ -92,15 +95,29 @@ function guarded(inner: ParseAndValidate, weigh: (weight: Weight) => void): Pars
     const limited = limitDocument(query);
     const result = 'problem' in limited ? { errors: [limited.problem] } : inner(query);
     weigh(result.errors || !('fields' in limited) ? 'refused' : limited);
-    return result.errors ? { errors: result.errors.map(withCode) } : result;
+    if (!result.errors) return result;
+    metrics.graphqlOperations.inc({ type: 'unreadable', outcome: 'refused' });
+    const errors = result.errors.map(withCode);
+    // Those of operations that were begun are counted where they are masked.
+    for (const { extensions } of errors)
+      metrics.graphqlErrors.inc({ code: String(extensions.code) });
+    return { errors };
   };
+}
+
+function count({ document, operationName }: Parameters<Execute>[0], outcome: string): void {
+  const type = getOperationAST(document, operationName)?.operation ?? 'unreadable';
+  metrics.graphqlOperations.inc({ type, outcome });
 }
 
 /** Without data nothing was carried out: a limit, or a variable that does not fit. */
 function watched(inner: Execute, weigh: (weight: Weight) => void): Execute {
   return async (args) => {
     const result = await inner(args);
-    if ('errors' in result && !('data' in result)) weigh('refused');
+    const refused = 'errors' in result && !('data' in result);
+    if (refused) weigh('refused');
+    const failed = 'errors' in result && (result.errors?.length ?? 0) > 0;
+    count(args, failed ? (refused ? 'refused' : 'failed') : 'done');
     return result;
   };
 }

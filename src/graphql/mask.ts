@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 import { ERRORS, type ErrorCode, isErrorCode } from '../errors.ts';
 import { log } from '../log.ts';
+import { metrics } from '../metrics.ts';
 
 interface Shown {
   code: ErrorCode;
@@ -25,9 +26,15 @@ interface Failure {
 const LONGEST_CHAIN = 5;
 
 export function maskError(error: GraphQLError | Error): GraphQLError {
+  const shown = masked(error);
+  metrics.graphqlErrors.inc({ code: String(shown.extensions.code) });
+  return shown;
+}
+
+function masked(error: GraphQLError | Error): GraphQLError {
   // The executor passes on what was thrown while it read the variables.
   if (!(error instanceof GraphQLError))
-    return maskError(new GraphQLError('', { originalError: error }));
+    return masked(new GraphQLError('', { originalError: error }));
   // Already ours: a limit, a validation rule, or masked before.
   if (isErrorCode(error.extensions.code)) return error;
   const cause = innermost(error);

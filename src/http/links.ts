@@ -9,6 +9,7 @@ import type { Config } from '../config.ts';
 import { log } from '../log.ts';
 import { webAddress } from '../mail/clean.ts';
 import { LANGUAGES, type Wording, wordingFor } from '../mail/locale.ts';
+import { metrics } from '../metrics.ts';
 import { serveAssets } from './links/assets.ts';
 import { readFields } from './links/body.ts';
 import { Busy } from './links/database.ts';
@@ -51,6 +52,9 @@ export function mountLinks({ app, appPool, config, afterCommit, limits }: LinkOp
       response.redirect(303, given.redirect);
       return;
     }
+    const { link } = given;
+    const action = link.state === 'not_valid' ? 'unknown' : link.action;
+    metrics.linkPages.inc({ action, state: given.changed ? 'followed' : link.state });
     if (given.changed) afterCommit();
     send(response, given.page, services(request).voiceFor(given.link));
   };

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Transporter } from 'nodemailer';
 import type { Pool } from 'pg';
 import { log } from '../log.ts';
+import { metrics } from '../metrics.ts';
 import { isKind, type MailModel } from './model.ts';
 import { type Rendered, renderMail } from './render.ts';
 import { addressOf, type SendResult, sendMail } from './transport.ts';
@@ -74,6 +75,7 @@ async function deliver(delivery: Leased, options: Options): Promise<SendResult> 
   const started = performance.now();
   const renewal = keepLease(delivery, options.pool);
   const result = await attempt(delivery, options, renewal.lost);
+  metrics.mails.inc({ outcome: outcomeOf(result) });
   await record(delivery, result, options.pool).finally(renewal.end);
   log.info(result.accepted ? 'mail sent' : 'mail not sent', {
     delivery: delivery.delivery_id,
@@ -84,6 +86,11 @@ async function deliver(delivery: Leased, options: Options): Promise<SendResult> 
     ...(result.accepted ? {} : { permanent: result.permanent, error: result.error }),
   });
   return result;
+}
+
+function outcomeOf(result: SendResult): string {
+  if (result.accepted) return 'sent';
+  return result.permanent ? 'dead' : 'failed';
 }
 
 /**

@@ -55,8 +55,10 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.clean_up_accounts app_private.cleanup app_private.deliveries_to_follow_up
     app_private.fill_schedule app_private.schedules_to_fill
     app_private.follow_up_delivery app_private.lease_deliveries app_private.mark_delivery_failed
-    app_private.mark_delivery_sent app_private.note_deadline_failure app_private.renew_lease
+    app_private.mark_delivery_sent app_private.note_deadline_failure app_private.remember_invariants
+    app_private.renew_lease
     app_private.run_deadline app_private.withdraw_links`,
+  'reslot_app reslot_worker': 'app_private.vital_signs',
   'reslot_app reslot_worker reslot_admin': 'app_private.dispatch',
   // What the checks and defaults of columns call.
   'reslot_anonymous reslot_user reslot_admin reslot_app reslot_worker': `
