@@ -99,6 +99,16 @@ function fieldsOf(name: string): Record<string, unknown> {
   return type && 'getFields' in type ? type.getFields() : {};
 }
 
+test.each([
+  ['Figure', '## What they are'],
+  ['RevenueFigure', '## Revenue'],
+])('docs/figures.md says what each field of %s is, and no other', (type, heading) => {
+  const documented = tableRows(read('docs/figures.md'), heading)
+    .flatMap(([names = '']) => [...names.matchAll(/`(\w+)`/g)])
+    .map((match) => match[1]);
+  expect(documented.toSorted()).toEqual(Object.keys(fieldsOf(type)).toSorted());
+});
+
 describe('docs/states.md', () => {
   const text = read('docs/states.md');
 

@@ -23,13 +23,13 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.create_booking_for app_public.deactivate_account app_public.decline_slot
     app_public.erase_customer app_public.erase_me app_public.expire_due app_public.expire_overdue_bookings app_public.expired_bookings app_public.export_my_data
     app_public.keep_booking
-    app_public.failed_deliveries app_public.find_bookings app_public.generate_slots app_public.job_health app_public.join_waitlist
+    app_public.failed_deliveries app_public.figures app_public.find_bookings app_public.generate_slots app_public.job_health app_public.join_waitlist
     app_public.leave_waitlist app_public.lift_blackout app_public.mark_no_show
     app_public.mark_notifications_read app_public.members app_public.message_slot
     app_public.slot_manifest app_public.slot_manifest_csv app_public.modify_booking
     app_public.my_bookings app_public.my_notifications app_public.my_waitlist
     app_public.override_auto_cancel app_public.planned_slots app_public.rebook_booking app_public.reject_booking app_public.remove_member
-    app_public.repeated_offenders app_public.retry_delivery app_public.revise_policy app_public.set_member
+    app_public.repeated_offenders app_public.retry_delivery app_public.revenue app_public.revise_policy app_public.set_member
     app_public.set_offering_resources app_public.set_opening_hours
     app_public.set_waitlist_priority app_public.spared_bookings app_public.update_profile
     app_public.waitlist app_public.waitlist_entries_position

@@ -96,6 +96,8 @@ export const QUERIES: Readonly<Record<string, Root>> = {
     rule: MANAGER_ELSE_REFUSED,
     values: () => ({ from: '2030-06-18', to: '2030-06-19' }),
   },
+  figures: { rule: MANAGER_ELSE_REFUSED },
+  revenue: { rule: MANAGER_ELSE_REFUSED },
   jobHealth: { rule: may('admin', 'RSNTF') },
 };
 

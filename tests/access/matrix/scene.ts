@@ -118,6 +118,8 @@ async function valuesFor(db: TestDatabase, scene: Base, booking: string, notific
     to: at('20:00', 1),
     startsAt: at('08:00', 1),
     endsAt: at('20:00', 1),
+    fromDay: '2030-06-03',
+    toDay: '2030-06-30',
     notificationId: notification,
     offeringId: scene.left,
     organizationId: scene.organizationId,

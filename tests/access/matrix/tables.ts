@@ -315,6 +315,10 @@ export const TABLES: Readonly<Record<string, Table>> = {
 export const OTHER_TYPES: Readonly<Record<string, string>> = {
   Alternative: `offeringId offeringName providerId providerName slotId startsAt endsAt price
     currency`,
+  Figure: `resourceId resourceName day due autoCancelled noShows ghostRate reminded confirmed confirmationRate
+    offers claims declines expiries conversion lastCallClaims releases refills refillSecondsP50 refillSecondsP90
+    openSeconds bookedSeconds utilisation overrides linksSent linksFollowed ended completed completionRate waiting
+    offered`,
   FreeRange: 'startsAt endsAt',
   Health: 'name value oldest healthy',
   Interval: 'years months days hours minutes seconds',
@@ -330,6 +334,7 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   PlannedSlot: 'localStartsAt outcome slotId',
   PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',
   Offender: 'organizationId customerId customerName autoCancelled noShows lastAt clearedAt',
+  RevenueFigure: 'resourceId resourceName day currency bookings price refund revenue averageValue',
   QueueLength: 'organizationId offeringId offeringName waiting offered stuck oldest',
   AcceptedPayload: 'accepted',
   BookingSummary: `reference status organizationName offeringName startsAt endsAt timeZone partySize price refund
