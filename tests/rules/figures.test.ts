@@ -230,6 +230,39 @@ describe('The figures of a day', () => {
   });
 });
 
+describe('Requests', () => {
+  rule(
+    'that were answered tell how soon, and reviews how content people were',
+    async ({ db, world }) => {
+      const [a, b, c] = await createUsers(db, 'A', 'B', 'C');
+      const nine = await book(db, a, world.left, thursday('09:00', '10:00'));
+      const ten = await book(db, b, world.left, thursday('10:00', '11:00'));
+      await book(db, c, world.left, thursday('11:00', '12:00'));
+      await advanceTo(db, at('08:20'));
+      await call(db, world.manager, 'approve_booking', { booking_id: nine.id });
+      await advanceTo(db, at('09:00'));
+      await call(db, world.manager, 'reject_booking', { booking_id: ten.id, reason: 'Closed' });
+      await confirm(db, a, nine.id);
+      // One after twenty minutes, one after an hour, one never: 1200 and 3600 seconds.
+      expect(await figureOf({ db, world }, world.leftRoom)).toMatchObject({
+        answered: 2,
+        response_seconds_p50: 2400,
+        response_seconds_p90: 3360,
+        reviews: 0,
+        rating: null,
+      });
+      await advanceTo(db, at('18:00', 3));
+      await call(db, a, 'review_booking', { booking_id: nine.id, rating: 4 });
+      expect(await figureOf({ db, world }, world.leftRoom)).toMatchObject({
+        reviews: 1,
+        rating: 4,
+        releases: 2,
+      });
+    },
+    { requires_approval: true },
+  );
+});
+
 describe('A claim in the last call', () => {
   rule('is counted apart, for there was no offer', async (scene) => {
     const { db, world } = scene;
