@@ -230,6 +230,21 @@ describe('The figures of a day', () => {
   });
 });
 
+describe('What is let go before midnight', () => {
+  rule('is filled again by a booking of the day after', async ({ db, world }) => {
+    const [a, b] = await createUsers(db, 'A', 'B');
+    const night = await book(db, a, world.left, [at('22:00', 3), at('02:00', 4)]);
+    await cancel(db, a, night.id);
+    await advanceTo(db, at('08:01'));
+    await book(db, b, world.left, range('00:30', '01:30', 4));
+    expect(await figureOf({ db, world }, world.leftRoom)).toMatchObject({
+      releases: 1,
+      refills: 1,
+      refill_seconds_p50: 60,
+    });
+  });
+});
+
 describe('Requests', () => {
   rule(
     'that were answered tell how soon, and reviews how content people were',
