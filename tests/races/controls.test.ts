@@ -8,8 +8,8 @@ import { linger, problemsOf, type Scenario, type Weaken, without } from '../supp
 import * as bookings from './bookingScenarios.ts';
 import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
-import * as pools from './poolScenarios.ts';
 import * as life from './lifeScenarios.ts';
+import * as pools from './poolScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
