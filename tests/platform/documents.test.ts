@@ -75,6 +75,10 @@ function graphqlInShell(markdown: string): string[] {
       (match[1]?.replaceAll('\\"', '"') ?? match[2] ?? '')
         .replaceAll('$when', 'localStartsAt: "2030-06-03T10:00", localEndsAt: "2030-06-03T12:00"')
         .replaceAll('$places', `offeringId: "${id}", slotId: "${id}"`)
+        .replaceAll(
+          '$away',
+          `organizationId: "${id}", resourceId: "${id}", startsAt: "2030-06-03", endsAt: "2030-06-04"`,
+        )
         .replaceAll(/\$\w+/g, id),
     );
 }
