@@ -197,6 +197,7 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the room lock', noRoomLock, pools.sharedProvider],
   ['the room lock', noRoomLock, pools.timeOff],
   ['the room lock', noRoomLock, pools.freedAndJoined],
+  ['the room lock', noRoomLock, pools.newcomer],
   ['the room lock', noRoomLock, pools.changeOfProvider],
   ['the room lock', noRoomLock, queue.cancelAndJoin],
   ['the room lock', noRoomLock, queue.lastCall],

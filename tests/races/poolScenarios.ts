@@ -146,6 +146,33 @@ export const freedAndJoined: Scenario = {
   },
 };
 
+export const newcomer: Scenario = {
+  name: 'somebody comes to a pool while people queue, and others book them elsewhere: nobody waits for who is free',
+  prepare: async (ground, day) => {
+    const { service, pia, quinn, time } = await taken(ground, day);
+    const advice = await createService(ground.db, ground.world, {
+      ...{ name: 'Advice', providers: ['Rex'] },
+    });
+    const [rex] = advice.providers as [string];
+    const pool = `{${[pia, quinn, rex].join()}}`;
+    return {
+      actions: [
+        as(ground.world.manager, 'set_offering_resources', {
+          ...{ offering_id: service.offering, resource_ids: '{}', pool_ids: pool },
+        }),
+        join(user(ground, 2), service, time),
+        join(user(ground, 3), service, time),
+        book(user(ground, 4), advice, time),
+        book(user(ground, 5), service, time),
+      ],
+      check: ([added, ...others]) => {
+        expect(added?.ok).toBe(true);
+        expect(['RSAVL', 'RSFUL']).toEqual(expect.arrayContaining(refusals(others)));
+      },
+    };
+  },
+};
+
 export const changeOfProvider: Scenario = {
   name: 'who asks for another provider gets them or keeps their own, whoever books or moves meanwhile',
   prepare: async (ground, day) => {

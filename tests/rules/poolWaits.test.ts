@@ -5,6 +5,7 @@ import {
   at,
   booking,
   call,
+  createResource,
   createUser,
   deliverMail,
   entry,
@@ -274,6 +275,40 @@ describe('The working hours of a provider', () => {
     expect(await statusOf(db, waiting.id)).toEqual(['waiting']);
     await call(db, world.manager, 'archive_resource', { resource_id: pia, archived: false });
     expect(await providerOf(scene, (await entry(db, waiting.id)).hold_id)).toBe(pia);
+  });
+});
+
+describe('A pool that changes', () => {
+  const set = ({ world }: Scene, offering: string, pool_ids: string[]) =>
+    [
+      world.manager,
+      'set_offering_resources',
+      { offering_id: offering, resource_ids: [], pool_ids },
+    ] as const;
+
+  rule('serves who waits with whoever comes to it', async (scene) => {
+    const { db, world } = scene;
+    const { service, pia, quinn } = await bothTaken(scene);
+    const [cem] = await createUsers(db, 'Cem');
+    const waiting = await waitWith(db, cem, service, time);
+    const rex = await createResource(db, world.organizationId, 'Rex');
+    await call(db, ...set(scene, service.offering, [pia, quinn, rex]));
+    expect(await providerOf(scene, (await entry(db, waiting.id)).hold_id)).toBe(rex);
+  });
+
+  rule('lets nobody go who has bookings there, or is waited for', async (scene) => {
+    const { db } = scene;
+    const { service, pia, quinn, ann, withPia } = await bothTaken(scene);
+    const [cem] = await createUsers(db, 'Cem');
+    const waiting = await waitWith(db, cem, service, time, pia);
+    const without = set(scene, service.offering, [quinn]);
+    await refused(db, 'RSSTA', ...without);
+    await cancel(db, ann, withPia.id);
+    await refused(db, 'RSSTA', ...without);
+    await call(db, cem, 'leave_waitlist', { entry_id: waiting.id });
+    await call(db, ...without);
+    const [manager, name, args] = set(scene, service.offering, [pia, quinn]);
+    await refused(db, 'RSSTA', manager, name, { ...args, resource_ids: [scene.world.leftRoom] });
   });
 });
 
