@@ -9,7 +9,16 @@ import {
   inTransaction,
   type TestDatabase,
 } from '../support/database.ts';
-import { at, book, call, createUser, createWorld, join, range } from '../support/factories.ts';
+import {
+  at,
+  book,
+  call,
+  createUser,
+  createWorld,
+  insert,
+  join,
+  range,
+} from '../support/factories.ts';
 import { createTour } from '../support/tours.ts';
 
 interface Signature {
@@ -80,7 +89,7 @@ const EXTREMES: Record<string, readonly unknown[]> = {
 const OURS = /^RS[A-Z]{3}$/;
 
 /** The booking of the scene is approved already, and to say so again changes nothing. */
-const IGNORED = new Set(['approve_booking note']);
+const IGNORED = new Set(['approve_booking note', 'accept_booking note']);
 
 const LOCAL = { local_starts_at: '2030-06-04 16:00', local_ends_at: '2030-06-04 17:00' };
 
@@ -95,6 +104,13 @@ async function createScene(db: TestDatabase) {
     ...{ starts_at: at('10:00', 30), ends_at: at('11:00', 30) },
   });
   const tour = await createTour(db, world);
+  const reviewed = await book(db, bob, world.right, range('10:00', '11:00'));
+  const review = await insert(db, 'app_public.reviews', {
+    ...{ organization_id: world.organizationId, offering_id: world.right, rating: 4 },
+  });
+  await db.query('update app_public.bookings set review_id = $2 where id = $1', [
+    ...[reviewed.id, review],
+  ]);
   const fitting: Record<string, unknown> = {
     blackout_id: blackout.id,
     booking_id: booking.id,
@@ -108,9 +124,11 @@ async function createScene(db: TestDatabase) {
     organization_id: world.organizationId,
     policy_id: world.policyId,
     resource_id: world.leftRoom,
+    review_id: review,
     schedule_id: tour.schedule,
     slot_id: tour.slots[0],
     message: 'Bring an umbrella',
+    ...{ rating: 4, reply: 'Thank you' },
     ...{ day: '2030-06-04', month: '2030-06-04' },
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,
