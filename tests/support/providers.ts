@@ -17,7 +17,7 @@ export interface Service {
   user: string;
 }
 
-/** A haircut by somebody of this name, in the left room of nobody. */
+/** A haircut by somebody of this name, who is there around the clock. */
 export async function createService(
   db: TestDatabase,
   world: World,
