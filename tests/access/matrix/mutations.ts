@@ -99,7 +99,7 @@ const served =
 /** One that has begun, and ends if nobody says anything. */
 async function expiring(db: TestDatabase, scene: Scene): Promise<string> {
   const id = await begun(db, scene);
-  await fill(db, 'bookings', id, { status: 'in_progress', expires_at: at('09:00', 1) });
+  await fill(db, 'bookings', id, { status: 'in_progress', expires_at: at('08:30', 1) });
   return id;
 }
 
