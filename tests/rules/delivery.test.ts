@@ -181,11 +181,12 @@ describe('Where it has to be delivered', () => {
         awaits_delivery_since: new Date(at('11:15', 1)),
       });
       expect(await occupancies(scene, id)).toBe(0);
-      expect(await deadlineOf(db, id)).toBeUndefined();
+      // Not for ever.
+      expect(await deadlineOf(db, id)).toMatchObject({ action: 'expire' });
       expect((await told(db, anna.user)).at(-1)).toBe('delivery_due');
       expect(await told(db, world.manager)).not.toContain('delivery_due');
 
-      await advanceTo(db, at('11:00', 2));
+      await advanceTo(db, at('10:59', 2));
       expect((await now()).status).toBe('in_progress');
       await call(db, anna.user, 'deliver_booking', args);
       expect(await now()).toMatchObject({ status: 'delivered', awaits_delivery_since: null });
