@@ -112,6 +112,22 @@ describe('Instead of what was refused', () => {
   );
 
   rule(
+    'whoever would have to be on the way is not free',
+    async (scene) => {
+      const { db, world } = scene;
+      const anna = await createService(db, world, 'Anna');
+      const bert = await createService(db, world, 'Bert', { travel_time: '00:30' });
+      const cleo = await createService(db, world, 'Cleo', { travel_time: '00:30' });
+      const [other, another] = [await createUser(db, 'Other'), await createUser(db, 'Another')];
+      await bookService(db, other, bert, range('11:45', '12:45'));
+      await bookService(db, another, cleo, range('12:00', '13:00'));
+      const { carl, id } = await refusedBy(scene, anna);
+      expect(namesOf(await proposed(db, carl, id))).toEqual(['Haircut by Cleo']);
+    },
+    APPROVAL,
+  );
+
+  rule(
     'whoever said no is not proposed, under whatever offering; another of the pool is',
     async (scene) => {
       const { db, world } = scene;
