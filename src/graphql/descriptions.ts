@@ -12,6 +12,7 @@ const INPUTS: Record<string, string> = {
   blackoutId: 'The blackout.',
   bookingId: 'The booking.',
   archived: 'True, or left out: put it away. False: take it back into use.',
+  byDay: 'False: one line for the whole range. Left out: one for each day.',
   cancelBookings: 'Whether to cancel the bookings that stand in the way.',
   capacity: 'How many places.',
   changes: 'What changes, by name as in the database; what is left out stays.',
@@ -26,6 +27,7 @@ const INPUTS: Record<string, string> = {
   endsAt: 'The end, as a moment with its offset (2026-11-20T20:00:00+01:00).',
   entryId: 'The waitlist entry.',
   from: 'The beginning of the range.',
+  fromDay: 'The first local day.',
   hours: 'The hours of each weekday.',
   id: 'The identifier.',
   idempotencyKey:
@@ -78,6 +80,7 @@ const INPUTS: Record<string, string> = {
   text: 'What to look for, whichever way it is written.',
   timeZone: 'IANA time zone, such as Europe/Berlin.',
   to: 'The end of the range.',
+  toDay: 'The last local day; with the first at most 366.',
   unreadOnly: 'Whether to leave out what has been read.',
   upcoming: 'True: those that have not ended; false: those that have; left out: all.',
   userId: 'The user.',

@@ -130,6 +130,7 @@ async function createScene(db: TestDatabase) {
     message: 'Bring an umbrella',
     ...{ rating: 4, reply: 'Thank you' },
     ...{ day: '2030-06-04', month: '2030-06-04' },
+    ...{ from_day: '2030-06-03', to_day: '2030-06-09' },
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,
     ids: '{}',
