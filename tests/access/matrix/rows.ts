@@ -90,21 +90,41 @@ function checkFields(type: GraphQLObjectType, table: Table): Findings {
   return undeclared(type.name, Object.keys(type.getFields()), declared);
 }
 
-/** So many of each row as one request may ask for. */
-const COLUMNS_AT_ONCE = 20;
+/** So many rows, and the one that does not exist, and so many columns of each as one request may ask for. */
+const ROWS_AT_ONCE = 9;
+const COLUMNS_AT_ONCE = 25;
 
 async function checkAllColumns(subject: Subject): Promise<Findings> {
-  const { served, table } = subject;
+  const { served, table, nodeIds } = subject;
   const columns = Object.values(typeOf(served, table.type).getFields()).filter(isColumn);
   const findings: Findings = [];
-  for (let n = 0; n < columns.length; n += COLUMNS_AT_ONCE) {
-    findings.push(...(await checkColumns(subject, columns.slice(n, n + COLUMNS_AT_ONCE))));
+  const seen = new Set<string>();
+  for (let column = 0; column < columns.length; column += COLUMNS_AT_ONCE) {
+    const some = columns.slice(column, column + COLUMNS_AT_ONCE);
+    for (let row = 0; row < table.rows.length; row += ROWS_AT_ONCE) {
+      const ids = [...nodeIds.slice(0, -1).slice(row, row + ROWS_AT_ONCE), ...nodeIds.slice(-1)];
+      const checked = await checkColumns({ ...subject, nodeIds: ids }, some, row);
+      findings.push(...checked.findings);
+      for (const name of checked.seen) seen.add(name);
+    }
   }
-  return findings;
+  const empty = columns.filter(({ name }) => !seen.has(name));
+  return [
+    ...empty.map(
+      ({ name }) => `${table.type}.${name}: empty in every row of the scene, or hidden from admins`,
+    ),
+    ...findings,
+  ];
 }
 
-async function checkColumns(subject: Subject, columns: Field[]): Promise<Findings> {
+/** Asks for these columns of some rows, the first of which is row `from` of the table. */
+async function checkColumns(
+  subject: Subject,
+  columns: Field[],
+  from: number,
+): Promise<{ seen: string[]; findings: Findings }> {
   const { served, table, nodeIds } = subject;
+  const rows = table.rows.slice(from, from + nodeIds.length - 1);
   const selection = columns.map(({ name, type }) => `${name} ${selectionOf(type)}`).join(' ');
   const roots = nodeIds.map((_, n) => `r${n}: ${subject.finder}(nodeId: $n${n}) { ${selection} }`);
   const document = `query (${nodeIds.map((_, n) => `$n${n}: ID!`).join(', ')}) { ${roots.join(' ')} }`;
@@ -117,26 +137,24 @@ async function checkColumns(subject: Subject, columns: Field[]): Promise<Finding
     })),
   );
   if (!admin) throw new Error('There is no admin.');
-  const findings: Findings = columns
-    .map(({ name }) => name)
-    .filter((name) => table.rows.every((_, n) => truth(admin.answer.data, n, name) === null))
-    .map((name) => `${table.type}.${name}: empty in every row of the scene, or hidden from admins`);
+  const real = (n: number, name: string) => truth(admin.answer.data, n, name);
+  const findings: Findings = [];
   for (const { caller, answer } of [admin, ...others]) {
-    table.rows.forEach((rule, n) => {
-      const absent = told(answer, `r${nodeIds.length - 1}`);
+    rows.forEach((rule, n) => {
+      const label = `${table.type}[${from + n}]`;
       const found = told(answer, `r${n}`);
       for (const { name } of columns) {
-        const real = truth(admin.answer.data, n, name);
-        if (real === null) continue;
+        if (real(n, name) === null) continue;
         const expected =
           rule[caller] === 'yes' ? (table.narrower?.[name]?.[caller] ?? 'yes') : rule[caller];
-        const verdict = verdictOf(found, name, real);
+        const verdict = verdictOf(found, name, real(n, name));
         if (verdict !== expected) {
-          findings.push(`${table.type}[${n}].${name} for ${caller}: ${verdict}, not ${expected}`);
+          findings.push(`${label}.${name} for ${caller}: ${verdict}, not ${expected}`);
         }
       }
       if (rule[caller] !== 'yes') {
-        findings.push(...difference(`${table.type}[${n}] for ${caller}`, found, absent));
+        const absent = told(answer, `r${rows.length}`);
+        findings.push(...difference(`${label} for ${caller}`, found, absent));
       }
     });
   }
@@ -144,7 +162,8 @@ async function checkColumns(subject: Subject, columns: Field[]): Promise<Finding
     if (!isTurnedAway(await ask(caller)))
       findings.push(`${table.type} for ${caller}: not turned away`);
   }
-  return findings;
+  const names = columns.map(({ name }) => name);
+  return { seen: names.filter((name) => rows.some((_, n) => real(n, name) !== null)), findings };
 }
 
 const truth = (data: unknown, n: number, name: string): unknown =>
