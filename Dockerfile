@@ -15,6 +15,9 @@ COPY migrations migrations
 COPY src src
 COPY tasks tasks
 COPY templates templates
+# Only photos are written to the disk, unless they are kept in S3.
+ENV PHOTOS_DIR=/photos
+RUN mkdir /photos && chown node:node /photos && chmod 700 /photos
 USER node
 EXPOSE 3000
 STOPSIGNAL SIGTERM

@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
+import type { S3Settings } from './photos/s3.ts';
 
 export class ConfigError extends Error {}
 
@@ -55,6 +56,15 @@ const FIELDS = {
     z.string().transform(readTrustProxy),
     'false, the number of proxies in front, or their addresses, such as 10.0.0.0/8,127.0.0.1',
   ],
+  PHOTOS_DIR: [z.string().min(1), 'a directory'],
+  PHOTOS_MAX_MB: [whole(1, 100), 'a number of megabytes from 1 to 100'],
+  PHOTOS_S3_URL: [
+    url('http', 'https').refine((text) => !/[?#@]/.test(text)),
+    'the address of a bucket, such as https://s3.eu-central-1.amazonaws.com/photos',
+  ],
+  PHOTOS_S3_REGION: [z.string().regex(/^[\w-]+$/), 'the name of a region, such as eu-central-1'],
+  PHOTOS_S3_ACCESS_KEY: [z.string().min(1), 'the id of an access key', 'secret'],
+  PHOTOS_S3_SECRET_KEY: [z.string().min(1), 'the secret of the access key', 'secret'],
   LOG_LEVEL: [z.enum(['debug', 'info', 'warn', 'error']), 'debug, info, warn or error'],
 } as const satisfies Record<string, readonly [z.ZodType, string, 'secret'?]>;
 
@@ -87,6 +97,10 @@ export interface Config {
   metricsPort: number | undefined;
   metricsHost: string;
   trustProxy: boolean | number | string;
+  photosDir: string;
+  photosMaxMegabytes: number;
+  /** Undefined means the directory. */
+  photosS3: S3Settings | undefined;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -129,6 +143,9 @@ export function parseConfig(environment: Environment): Config {
     metricsPort: values.METRICS_PORT,
     metricsHost: values.METRICS_HOST ?? '127.0.0.1',
     trustProxy: values.TRUST_PROXY ?? false,
+    photosDir: resolve(values.PHOTOS_DIR ?? join(dataDir, 'photos')),
+    photosMaxMegabytes: values.PHOTOS_MAX_MB ?? 10,
+    photosS3: s3Settings(values),
     logLevel: values.LOG_LEVEL ?? 'info',
   };
 }
@@ -157,6 +174,23 @@ function requireInProduction(values: Parsed): void {
   throw new ConfigError(
     missing.map((name) => `${name} is needed in production: ${FIELDS[name][1]}.`).join('\n'),
   );
+}
+
+/** All of them or none: with a part of them photos would go to the wrong place. */
+function s3Settings(values: Parsed): S3Settings | undefined {
+  const names = ['PHOTOS_S3_URL', 'PHOTOS_S3_ACCESS_KEY', 'PHOTOS_S3_SECRET_KEY'] as const;
+  const missing = names.filter((name) => values[name] === undefined);
+  if (missing.length === names.length && values.PHOTOS_S3_REGION === undefined) return undefined;
+  const [url, accessKeyId, secretAccessKey] = names.map((name) => values[name]);
+  if (!url || !accessKeyId || !secretAccessKey) {
+    throw new ConfigError(
+      missing
+        .map((name) => `${name} is needed with the other PHOTOS_S3 settings: ${FIELDS[name][1]}.`)
+        .join('\n'),
+    );
+  }
+  const region = values.PHOTOS_S3_REGION ?? 'us-east-1';
+  return { url: url.replace(/\/+$/, ''), region, accessKeyId, secretAccessKey };
 }
 
 /** Outside production a key is made once and kept, so that sessions and links survive restarts. */

@@ -3,6 +3,7 @@ import type { JobHelpers, Task } from 'graphile-worker';
 import type { Transporter } from 'nodemailer';
 import type { Pool } from 'pg';
 import { metrics } from './metrics.ts';
+import type { PhotoStorage } from './photos/storage.ts';
 
 export interface JobServices {
   /** The login `reslot_worker`. */
@@ -11,6 +12,7 @@ export interface JobServices {
   mailFrom: string;
   /** Links in mails begin with it; without a slash at the end. */
   publicUrl: string;
+  photos: PhotoStorage;
 }
 
 export interface JobContext extends JobHelpers {

@@ -5,6 +5,7 @@ import { grafserv } from 'postgraphile/grafserv/express/v4';
 import { createAuth } from '../auth/index.ts';
 import type { Mount } from '../context.ts';
 import { serveManifests } from '../http/manifest.ts';
+import { servePhotos } from '../http/photos.ts';
 import { readBody } from './body.ts';
 import { createCallers } from './callers.ts';
 import { guestsPlugin } from './guests.ts';
@@ -42,8 +43,16 @@ export function graphqlMount(options: GraphqlOptions = {}): Mount {
     );
     const instance = api.createServ(grafserv);
     app.use('/graphql', neverStored, origins.middleware, callers.middleware, readBody);
-    app.use('/slots', neverStored, origins.middleware, callers.middleware);
+    app.use(
+      ['/slots', '/bookings', '/photos'],
+      neverStored,
+      origins.middleware,
+      callers.middleware,
+    );
     app.use('/slots', serveManifests(pool, callers.sender));
+    const { ofBookings, photos } = servePhotos(pool, config, callers.sender);
+    app.use('/bookings', ofBookings);
+    app.use('/photos', photos);
     app.use(['/graphiql', '/ruru-static'], explorerMayRun);
     await instance.addTo(app, server, false);
     await instance.ready();

@@ -4,16 +4,11 @@
  */
 import { type Request, type Response, Router } from 'express';
 import type { Pool, PoolClient } from 'pg';
-import type { Caller } from '../auth/index.ts';
-import { inAppTransaction } from '../auth/transaction.ts';
-import { ERRORS, type ErrorCode, isErrorCode } from '../errors.ts';
-import { sendRefusal } from '../graphql/respond.ts';
 import { clean } from '../mail/clean.ts';
 import { span } from '../mail/dates.ts';
 import { LANGUAGES } from '../mail/locale.ts';
 import { type Html, html, sendPage } from '../mail/page.ts';
-
-type Sender = (request: Request) => { caller: Caller | null; ip: string | null };
+import { asCaller, idFor, refusal, type Sender, sendError } from './asCaller.ts';
 
 interface Line {
   name: string | null;
@@ -37,22 +32,19 @@ interface Slot {
   timeZone: string;
 }
 
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
-const STATUS: Partial<Record<ErrorCode, number>> = { RSAUT: 401, RSNTF: 404, RSBSY: 503 };
+const STATUS = { RSAUT: 401, RSNTF: 404, RSBSY: 503 };
 
 export function serveManifests(pool: Pool, sender: Sender): Router {
   const router = Router();
   const answer =
     (send: (means: Means) => Promise<void>) => async (request: Request, response: Response) => {
       try {
-        await asCaller(pool, sender(request), request, (client, slotId) =>
+        const slotId = idFor(sender, request, 'slotId');
+        await asCaller(pool, sender, request, (client) =>
           send({ client, slotId, request, response }),
         );
       } catch (error) {
-        const { code } = error as { code?: unknown };
-        const status = isErrorCode(code) && STATUS[code];
-        if (!status) throw error;
-        sendRefusal(response, status, code, (error as Error).message);
+        sendError(response, error, STATUS);
       }
     };
   router.get('/:slotId/manifest', answer(sendTable));
@@ -67,23 +59,6 @@ interface Means {
   response: Response;
 }
 
-/** In a transaction in which it is the caller who asks, with no more rights than over GraphQL. */
-async function asCaller(
-  pool: Pool,
-  { caller, ip }: ReturnType<Sender>,
-  request: Request,
-  action: (client: PoolClient, slotId: string) => Promise<void>,
-): Promise<void> {
-  if (!caller) throw refusal('RSAUT');
-  const slotId = String(request.params.slotId);
-  if (!UUID.test(slotId)) throw refusal('RSNTF');
-  const origin = { userId: caller.userId, ip, userAgent: request.get('user-agent') };
-  await inAppTransaction(pool, origin, async (client) => {
-    await client.query(`select set_config('role', $1, true)`, [caller.role]);
-    await action(client, slotId);
-  });
-}
-
 const LINES = `
   select m.customer_name as name, m.reference, m.status, m.adults, m.children, m.infants, m.phone, m.email,
     m.special_requests as special, m.dietary_needs as dietary, m.access_needs as access, m.attendance_confirmed as confirmed
@@ -94,10 +69,6 @@ const SLOT = `
     app_private.zone_of(f.id) as "timeZone"
   from app_public.slots s join app_public.offerings f on f.id = s.offering_id
   where s.id = $1`;
-
-function refusal(code: ErrorCode): Error {
-  return Object.assign(new Error(ERRORS[code].sentence), { code });
-}
 
 /** With a mark in front by which spreadsheets know the encoding. */
 async function sendCsv({ client, slotId, response }: Means): Promise<void> {

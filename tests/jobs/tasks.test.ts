@@ -30,7 +30,7 @@ const job = async (task: string) =>
   ).rows[0];
 
 describe('the tasks', () => {
-  test.each(['dispatch', 'cleanup', 'deliveries__send', 'invariants__check', 'slots__generate'])(
+  test.each(['dispatch', 'cleanup', 'deliveries__send', 'invariants__check', 'slots__generate', 'photo_files__remove'])(
     '%s ends well with nothing to do',
     async (task) => {
       await addJob(task, {});

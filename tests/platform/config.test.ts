@@ -49,6 +49,27 @@ describe('the configuration', () => {
     }
   });
 
+  test('keeps photos beside its data, or in the S3 bucket that is named in full', () => {
+    expect(parse({})).toMatchObject({ photosDir: join(directory, 'photos'), photosS3: undefined });
+    const s3 = {
+      PHOTOS_S3_URL: 'https://s3.example.org/photos/',
+      PHOTOS_S3_ACCESS_KEY: 'id',
+      PHOTOS_S3_SECRET_KEY: 'secret',
+    };
+    expect(parse(s3).photosS3).toEqual({
+      url: 'https://s3.example.org/photos',
+      region: 'us-east-1',
+      accessKeyId: 'id',
+      secretAccessKey: 'secret',
+    });
+    for (const name of Object.keys(s3)) {
+      expect(() => parse({ ...s3, [name]: '' })).toThrow(
+        new RegExp(`^${name} is needed with the other PHOTOS_S3 settings: `),
+      );
+    }
+    expect(() => parse({ PHOTOS_S3_REGION: 'eu' })).toThrow(ConfigError);
+  });
+
   test('takes an empty value for none', () => {
     expect(parse({ PORT: '', SMTP_URL: '  ' })).toMatchObject({ port: 3000, smtpUrl: undefined });
   });
@@ -76,6 +97,9 @@ describe('the configuration', () => {
     ['MAIL_FROM', 'nobody'],
     ['LOG_LEVEL', 'loud'],
     ['INBOX_SMTP_PORT', 'smtp'],
+    ['PHOTOS_MAX_MB', '0'],
+    ['PHOTOS_S3_URL', 's3://photos'],
+    ['PHOTOS_S3_REGION', 'here and there'],
   ])('refuses %s=%s with its name, its value and what was expected', (name, value) => {
     expect(() => parse({ [name]: value })).toThrow(ConfigError);
     expect(() => parse({ [name]: value })).toThrow(`${name} is "${value}"; expected `);
@@ -127,12 +151,12 @@ describe('the configuration', () => {
   test('lists every setting in .env.example, and no other', async () => {
     const example = await readFile(new URL('../../.env.example', import.meta.url), 'utf8');
     const source = await readFile(new URL('../../src/config.ts', import.meta.url), 'utf8');
-    const named = [...example.matchAll(/^# ([A-Z_]+)=/gm)].map((match) => match[1]);
+    const named = [...example.matchAll(/^# ([A-Z\d_]+)=/gm)].map((match) => match[1]);
     const fields = source.slice(
       source.indexOf('const FIELDS'),
       source.indexOf('as const satisfies'),
     );
-    const known = [...fields.matchAll(/^ {2}([A-Z_]+):/gm)].map((match) => match[1]);
+    const known = [...fields.matchAll(/^ {2}([A-Z\d_]+):/gm)].map((match) => match[1]);
     expect(named.sort()).toEqual(known.sort());
   });
 });

@@ -157,7 +157,9 @@ describe('docs/configuration.md', () => {
   const text = read('docs/configuration.md');
 
   test('has every setting of .env.example, and no other', () => {
-    const example = [...read('.env.example').matchAll(/^# ([A-Z_]+)=/gm)].map((match) => match[1]);
+    const example = [...read('.env.example').matchAll(/^# ([A-Z\d_]+)=/gm)].map(
+      (match) => match[1],
+    );
     const documented = tableRows(text, '## Settings')
       .slice(1)
       .map(([name]) => plain(name));

@@ -6,6 +6,7 @@ import { type Config, parseConfig } from '../../src/config.ts';
 import { type Inbox, startInbox } from '../../src/mail/inbox.ts';
 import { createMailTransport } from '../../src/mail/transport.ts';
 import { mounts } from '../../src/parts.ts';
+import { photoStorage } from '../../src/photos/storage.ts';
 import { openServer } from '../../src/server.ts';
 import { startWorker } from '../../src/worker.ts';
 import { type ClonedDatabase, cloneDatabase } from './database.ts';
@@ -47,7 +48,10 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       ? null
       : await startWorker({
           connectionString: database.url('worker'),
-          services: { transport, mailFrom: config.mailFrom, publicUrl: server.publicUrl },
+          services: {
+            ...{ transport, mailFrom: config.mailFrom, publicUrl: server.publicUrl },
+            photos: photoStorage(config),
+          },
           concurrency: 3,
           dispatchIntervalMs: 100,
           onFatal: (error) => {

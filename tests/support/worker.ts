@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createMailTransport } from '../../src/mail/transport.ts';
+import { directoryStorage } from '../../src/photos/directory.ts';
 import { type RunningWorker, startWorker, type WorkerOptions } from '../../src/worker.ts';
 import type { ClonedDatabase } from './database.ts';
 
@@ -35,6 +36,7 @@ export function startTestWorker(
       transport: createMailTransport({ smtpUrl: 'smtp://127.0.0.1:1' }),
       mailFrom: 'Reslot <reslot@example.org>',
       publicUrl: 'http://localhost',
+      photos: directoryStorage(join(tmpdir(), 'reslot-no-photos')),
     },
     concurrency: 2,
     dispatchIntervalMs: 100,

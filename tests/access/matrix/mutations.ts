@@ -18,6 +18,7 @@ import {
   range,
   unique,
 } from '../../support/factories.ts';
+import { addPhoto } from '../../support/photos.ts';
 import { ACCOUNTS, CONCERNED, EVERYBODY, MANAGERS, may, type Rule, SIGNED_IN } from './callers.ts';
 import { fill, offer, one, type Scene } from './scene.ts';
 
@@ -209,6 +210,12 @@ const BOOKINGS: Record<string, Deed> = {
   completeBooking: aboutBooking(SERVES, {}, served(begun)),
   confirmDelivery: aboutBooking(CUSTOMER, {}, delivered),
   reviewBooking: aboutBooking(CUSTOMER, { rating: 5, words: 'Bright' }, completed),
+  deletePhoto: {
+    rule: SERVES,
+    input: async (db, scene) => ({
+      photoId: await addPhoto(db, scene.manager, await served(begun)(db, scene)),
+    }),
+  },
   replyToReview: {
     rule: SERVES,
     input: async (db, scene) => ({

@@ -14,7 +14,8 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.alter_slot app_public.cancel_slot app_public.close_slot app_public.open_slot
     app_public.accept_booking app_public.alternatives_of_booking app_public.bookings_response_time
     app_public.complete_booking app_public.confirm_delivery app_public.deliver_booking
-    app_public.reply_to_review app_public.review_booking
+    app_public.reply_to_review app_public.review_booking app_public.delete_photo
+    app_private.begin_photo app_private.keep_photo
     app_public.apply_policy app_public.approve_booking app_public.archive_resource
     app_public.auto_cancel_now app_public.blackout_conflicts
     app_public.bookings_needing_no_confirmation app_public.bookings_reminder_sent
@@ -57,6 +58,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.follow_up_delivery app_private.lease_deliveries app_private.mark_delivery_failed
     app_private.mark_delivery_sent app_private.note_deadline_failure app_private.remember_invariants
     app_private.renew_lease
+    app_private.forget_photo_file app_private.photo_files_to_remove
     app_private.run_deadline app_private.withdraw_links`,
   'reslot_app reslot_worker': 'app_private.vital_signs',
   'reslot_app reslot_worker reslot_admin': 'app_private.dispatch',

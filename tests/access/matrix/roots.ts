@@ -32,6 +32,7 @@ const BY_ROWS = words(`
   offeringResource offeringResourceByNodeId offeringResources
   openingHour openingHourByNodeId openingHours
   organization organizationByNodeId organizationBySlug organizations
+  bookingPhoto bookingPhotoByNodeId bookingPhotos
   policy policyByNodeId policies
   policyVersion policyVersionByNodeId policyVersionByPolicyIdAndVersion policyVersions
   resource resourceByNodeId resources

@@ -18,6 +18,7 @@ import {
   range,
   type World,
 } from '../../support/factories.ts';
+import { addPhoto } from '../../support/photos.ts';
 import { bookSlot, createTour, type Tour, waitFor } from '../../support/tours.ts';
 import type { Live } from './callers.ts';
 
@@ -52,7 +53,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   const providing = await createProvider(db, organizationId, users.provider, leftRoom);
   await fill(db, 'memberships', providing, { unsubscribed_at: MONDAY });
   const base = { ...world, ...places, users };
-  const { bookings, entries, review } = await createBookings(db, base);
+  const { bookings, entries, review, photo } = await createBookings(db, base);
   const tours = await createTours(db, base);
   const told = await createMessages(db, base, bookings, entries);
   const blackouts = await createBlackouts(db, base);
@@ -91,6 +92,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       customers: [[customer], [erased]],
       bookings: [...bookings.map((id) => [id]), tours.booking],
       reviews: [[review]],
+      booking_photos: [[photo]],
       booking_modifications: [tours.modification],
       automation_events: await createEvents(db, base, bookings[0]),
       waitlist_entries: [...entries.map((id) => [id]), tours.entry],
@@ -273,6 +275,7 @@ async function createBookings(db: TestDatabase, scene: Base) {
     bookings: [live, cancelled, released, hold, served.delivered, served.awaited, served.expired],
     entries: [offered, claimed],
     review: served.review,
+    photo: served.photo,
   } as const;
 }
 
@@ -295,6 +298,7 @@ async function createServed(db: TestDatabase, scene: Base) {
     ...{ status: 'delivered', delivered_at: MONDAY, delivery_answer_by: at('08:00', 3) },
     ...{ delivery_notes: 'Aired', recommendations: 'Come again' },
   });
+  const photo = await addPhoto(db, scene.manager, delivered);
   await call(db, users.customer, 'confirm_delivery', { booking_id: delivered });
   const { id: review } = await call<{ id: string }>(db, users.customer, 'review_booking', {
     ...{ booking_id: delivered, rating: 5, words: 'A bright room' },
@@ -303,7 +307,7 @@ async function createServed(db: TestDatabase, scene: Base) {
   const { id: expired } = await book(db, users.customer, left, range('22:00', '23:00'));
   await fill(db, 'bookings', expired, { status: 'in_progress' });
   await db.query(`select app_private.end_booking($1, 'expired', 'Nobody said so')`, [expired]);
-  return { delivered, awaited, expired, review };
+  return { delivered, awaited, expired, review, photo };
 }
 
 /** Somebody else cancels, so that the customer is offered their place. */

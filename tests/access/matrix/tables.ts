@@ -41,7 +41,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: EVERYONE,
     columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
       currency referencePrefix createdAt archivedAt`,
-    relations: `automationEvents bookingModifications bookings customers deliveries memberships notifications offeringResources offerings
+    relations: `automationEvents bookingModifications bookingPhotos bookings customers deliveries memberships notifications offeringResources offerings
       openingHours policies policyVersions resources reviews schedules slots waitlistEntries`,
     insert: {
       reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
@@ -61,7 +61,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id email emailVerifiedAt name phone locale timeZone isAdmin createdAt deactivatedAt
       erasedAt`,
     internal: 'emailNormalised',
-    relations: `blackoutsByCreatedBy bookingsByCreatedBy customers memberships notifications
+    relations: `blackoutsByCreatedBy bookingPhotosByCreatedBy bookingsByCreatedBy customers memberships notifications
       policyVersionsByCreatedBy`,
   },
   memberships: {
@@ -103,7 +103,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       minimumCutoff underMinimum guestBookings guestLinkTtl maxGuestMailsPerHour
       maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter
       providerReminderLead offenceLimit offenceWindow
-      expiry expiryGrace expiryGraceByCategory expirySkipsWeekends expirySkipsHolidays expiryMails`,
+      expiry expiryGrace expiryGraceByCategory expirySkipsWeekends expirySkipsHolidays expiryMails deliveryNeedsPhoto maxPhotos photoRetention`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -234,7 +234,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       providerRemindedAt expiresAt wouldExpireAt`,
     computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
-    relations: `automationEvents bookingModifications customer notifications offering organization policyVersion provider review
+    relations: `automationEvents bookingModifications bookingPhotos customer notifications offering organization policyVersion provider review
       slot userByCreatedBy
       userByOverrideBy`,
   },
@@ -245,6 +245,14 @@ export const TABLES: Readonly<Record<string, Table>> = {
     readers: EVERYONE,
     columns: 'id organizationId offeringId providerId rating words createdAt reply repliedAt',
     relations: 'offering organization provider',
+  },
+  booking_photos: {
+    type: 'BookingPhoto',
+    // Of the booking that was delivered.
+    rows: [may(`${CONCERNED} provider`)],
+    readers: USERS,
+    columns: 'id organizationId bookingId createdBy createdAt width height bytes sha256',
+    relations: 'booking organization userByCreatedBy',
   },
   booking_modifications: {
     type: 'BookingModification',
