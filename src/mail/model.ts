@@ -17,6 +17,12 @@ export const KINDS = [
   'expiry_notice',
   'booking_spared',
   'booking_claimed',
+  'series_booked',
+  'series_requested',
+  'series_modified',
+  'series_cancelled',
+  'series_unused',
+  'series_unused_notice',
   'message_blackout',
   'blackout_conflict',
   'slot_under_minimum',
@@ -171,6 +177,11 @@ export type MailModel = Maybe<{
   tokens: Tokens;
   /** What could be booked instead of what was cancelled or refused: another slot, or somebody else. */
   alternatives: AlternativeModel[];
+  /** The bookings of a series that the message is about, and the dates that were left out. */
+  occurrences: Maybe<{ startsAt: string; endsAt: string }>[];
+  skipped: string[];
+  /** How many of a series in a row nobody confirmed. */
+  released: number;
   /** For the message that lists all one has coming up. */
   bookings: BookingModel[];
   entries: EntryModel[];

@@ -109,6 +109,20 @@ const standIns = [
   },
 ];
 
+/** A series of which one date could not be had. */
+const series: MailModel = {
+  ...base,
+  occurrences: ['04', '11', '25'].map((day) => ({
+    startsAt: `2026-12-${day}T13:00:00Z`,
+    endsAt: `2026-12-${day}T16:30:00Z`,
+  })),
+  skipped: ['2026-12-18'],
+};
+const seriesForManager: MailModel = {
+  ...forManager({}),
+  occurrences: series.occurrences ?? [],
+};
+
 export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   booking_received: { ...base, tokens: tokens('cancel') },
   booking_requested: {
@@ -174,6 +188,17 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     reason: 'The mail server accepted the reminder only at 13:40.',
   },
   booking_claimed: { ...base, tokens: tokens('cancel') },
+  series_booked: { ...series, tokens: tokens('cancel_series') },
+  series_requested: seriesForManager,
+  series_modified: { ...series, actor: 'customer', tokens: tokens('cancel_series') },
+  series_cancelled: {
+    ...base,
+    occurrences: series.occurrences ?? [],
+    reason: 'The heating has failed.',
+    actor: 'manager',
+  },
+  series_unused: { ...series, skipped: [], released: 3, tokens: tokens('cancel_series') },
+  series_unused_notice: { ...seriesForManager, released: 3, tokens: tokens('cancel_series') },
   message_blackout: {
     ...forBooking({ status: 'cancelled', sequence: 1 }),
     reason: 'Burst pipe, the hall is closed until Saturday.',

@@ -36,6 +36,7 @@ export function viewOf(model: MailModel, context: Context) {
     alternatives: safe.alternatives?.flatMap(
       (alternative) => alternativeView(alternative, safe.booking?.timeZone, context) ?? [],
     ),
+    series: seriesView(safe, context),
     reason: safe.reason,
     subject: safe.subject,
     by: { customer: safe.actor === 'customer', manager: safe.actor === 'manager' },
@@ -140,6 +141,17 @@ function alternativeView(
   const when = span({ startsAt, endsAt, timeZone, locale });
   const what = providerName ? `${offeringName} (${providerName})` : offeringName;
   return when && what ? `${what}: ${when}` : when;
+}
+
+function seriesView({ occurrences, skipped, released, booking }: MailModel, { locale }: Context) {
+  const timeZone = booking?.timeZone;
+  return {
+    dates: occurrences?.flatMap(
+      ({ startsAt, endsAt }) => span({ startsAt, endsAt, timeZone, locale }) ?? [],
+    ),
+    skipped: skipped?.flatMap((day) => wholeDay(day, locale) ?? []),
+    released,
+  };
 }
 
 function previousView({ previous, booking }: MailModel, { locale }: Context) {

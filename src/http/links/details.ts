@@ -16,7 +16,8 @@ export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
     [names.when, day ?? span({ startsAt, endsAt, timeZone, locale })],
     [names.where, subject.address],
     [names.customer, link.booking?.customerName],
-    [names.people, peopleIn(subject.partySize)],
+    [names.people, several(subject.partySize)],
+    [names.stillToCome, several(link.booking?.seriesLeft)],
     [names.price, money(subject, locale)],
     [names.purpose, link.booking?.purpose],
     [names.reference, link.booking?.reference],
@@ -27,9 +28,9 @@ export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
   return html`<dl>\n${shown}</dl>`;
 }
 
-/** One person is not worth a line. */
-function peopleIn(partySize: number | undefined): string | undefined {
-  return partySize && partySize > 1 ? String(partySize) : undefined;
+/** One is not worth a line. */
+function several(count: number | null | undefined): string | undefined {
+  return count && count > 1 ? String(count) : undefined;
 }
 
 /** What else there is, of what a guest asked for and somebody else has got. */

@@ -10,6 +10,7 @@ export const DEEDS = [
   'approve',
   'reject',
   'confirm_delivery',
+  'cancel_series',
   'unsubscribe',
   'book',
   // The link that books, when what it would book is taken by now.
@@ -79,6 +80,8 @@ export type LinkBooking = {
   /** When a delivery counts as confirmed without an answer. */
   deliveryAnswerBy?: string | null;
   endedReason?: string | null;
+  /** How many of its series are still to come; this is the first of them. */
+  seriesLeft?: number | null;
   address?: string | null;
   supportContact?: string | null;
   customerName?: string | null;

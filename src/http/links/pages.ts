@@ -16,7 +16,7 @@ type Form = {
   reason?: string | undefined;
 };
 
-const GRAVE = new Set(['cancel', 'leave', 'reject']);
+const GRAVE = new Set(['cancel', 'cancel_series', 'leave', 'reject']);
 
 /** The page a link leads to while there is something to do: what it is about, and a button. */
 export function readyPage(link: KnownLink, voice: Voice, form: Form): Page {

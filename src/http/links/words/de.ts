@@ -57,6 +57,13 @@ export const de: Words = {
       done: 'Danke für Ihre Bestätigung',
       doneLead: 'Diese Buchung ist abgeschlossen.',
     },
+    cancel_series: {
+      title: 'Den Rest dieser Serie stornieren?',
+      lead: 'Alle Termine der Serie, die noch kommen, werden storniert, ab dem unten genannten. Die Plätze gehen an jemanden von der Warteliste oder stehen allen offen. Das lässt sich nicht zurücknehmen.',
+      button: 'Serie stornieren',
+      done: 'Die Serie ist storniert',
+      doneLead: 'Die Termine sind nicht länger reserviert.',
+    },
     unsubscribe: {
       title: 'Nachrichten abbestellen?',
       lead: 'Entbehrliche Nachrichten kommen dann nicht mehr. Nachrichten zu Ihren Buchungen kommen weiterhin.',
@@ -183,6 +190,7 @@ export const de: Words = {
     purpose: 'Zweck',
     price: 'Preis',
     customer: 'Für',
+    stillToCome: 'Noch geplant',
   },
   deadlines: {
     confirmBy: (moment) => `Bitte antworten Sie bis ${moment}.`,

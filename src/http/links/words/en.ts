@@ -57,6 +57,13 @@ export const en: Words = {
       done: 'Thank you for confirming',
       doneLead: 'This booking is completed.',
     },
+    cancel_series: {
+      title: 'Cancel the rest of this series?',
+      lead: 'All of its dates that are still to come are cancelled, from the one below on. The places go to whoever waits, or are open to everyone. This cannot be undone.',
+      button: 'Cancel the series',
+      done: 'The series is cancelled',
+      doneLead: 'Its dates are no longer kept.',
+    },
     unsubscribe: {
       title: 'Unsubscribe?',
       lead: 'You will no longer get messages you can do without. Messages about your bookings still come.',
@@ -174,6 +181,7 @@ export const en: Words = {
     purpose: 'Purpose',
     price: 'Price',
     customer: 'For',
+    stillToCome: 'Still to come',
   },
   deadlines: {
     confirmBy: (moment) => `Please answer by ${moment}.`,

@@ -27,6 +27,7 @@ export type Words = {
     purpose: string;
     price: string;
     customer: string;
+    stillToCome: string;
   };
   deadlines: {
     confirmBy: (moment: string) => string;
