@@ -18,6 +18,7 @@ import {
   join,
   range,
 } from '../support/factories.ts';
+import { bookSeries } from '../support/series.ts';
 
 /** Two organisations, and people at every distance from them. */
 async function createScene(db: TestDatabase) {
@@ -61,6 +62,7 @@ async function createScene(db: TestDatabase) {
     reason: 'Lifted meanwhile',
     lifted_at: range('10:00', '11:00', 1)[0],
   });
+  await bookSeries(db, bob, world.left, { first_date: '2030-07-02' });
   await deliverMail(db);
   const stranger = await createUser(db, 'Stan');
   const gone = await createUser(db, 'Gus', { deactivated_at: range('10:00', '11:00', -1)[0] });
@@ -173,6 +175,9 @@ const RULES: Record<string, Rule> = {
       or t.id in (select customer_id from app_public.waitlist_entries where id in (select id from managed_entries))`,
   },
   bookings: { user: 't.id in (select id from seen_bookings)' },
+  recurring_bookings: {
+    user: 't.id in (select b.series_id from app_public.bookings b join seen_bookings s on s.id = b.id)',
+  },
   booking_modifications: { user: 't.booking_id in (select id from seen_bookings)' },
   automation_events: { user: 't.booking_id in (select id from seen_bookings)' },
   waitlist_entries: {

@@ -15,6 +15,7 @@ import {
   testDatabase,
 } from '../support/database.ts';
 import * as factory from '../support/factories.ts';
+import { bookSeries } from '../support/series.ts';
 
 export const DWELL_MS = 30;
 
@@ -132,7 +133,7 @@ export async function setScene(
       locale,
     ]);
     const userId = await factory.createUser(db, 'Alice', { locale });
-    const { id: bookingId } = await factory.book(db, userId, world.left, BOOKED);
+    const bookingId = await bookFor(db, action, userId, world.left);
     const base = { action, world, userId, bookingId, entryId: null };
     // Of a place that is offered, the booking is the one that was cancelled.
     if (action === 'claim' || action === 'decline' || action === 'leave') {
@@ -146,6 +147,17 @@ export async function setScene(
     const token = await issue(db, { ...base, customerId }, options.expiresAt);
     return { ...base, customerId, token };
   });
+}
+
+/** The link of a series is to the first of its two bookings. */
+async function bookFor(db: TestDatabase, action: Action, userId: string, offeringId: string) {
+  if (action !== 'cancel_series') {
+    return (await factory.book(db, userId, offeringId, BOOKED)).id;
+  }
+  const [first] = await bookSeries(db, userId, offeringId, {
+    ...{ rrule: 'FREQ=WEEKLY;COUNT=2', first_date: '2030-06-06', local_start: '18:00' },
+  });
+  return first?.id ?? '';
 }
 
 async function describeOrganization(
@@ -186,9 +198,9 @@ export async function issue(
   expiresAt?: string,
 ): Promise<string> {
   const { action } = scene;
-  const forBooking = ['confirm', 'cancel', 'approve', 'reject', 'confirm_delivery'].includes(
-    action,
-  );
+  const forBooking = [
+    ...['confirm', 'cancel', 'approve', 'reject', 'confirm_delivery', 'cancel_series'],
+  ].includes(action);
   const forEntry = ['claim', 'decline', 'leave'].includes(action);
   const forManager = action === 'approve' || action === 'reject';
   const forAccount = ['verify', 'reset', 'magic'].includes(action);

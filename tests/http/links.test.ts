@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Action } from '../../src/http/links/model.ts';
 import { checkInvariants } from '../support/database.ts';
 import * as factory from '../support/factories.ts';
+import { statusesOf } from '../support/series.ts';
 import {
   ask,
   createLinkWorld,
@@ -117,6 +118,19 @@ const CASES: Case[] = [
     check: async (scene) => {
       const row = await links.change((db) => factory.booking(db, scene.bookingId ?? ''));
       expect(row).toMatchObject({ status: 'completed', delivery_confirmed_at: expect.any(Date) });
+    },
+  },
+  {
+    action: 'cancel_series',
+    asks: 'Cancel the rest of this series?',
+    done: 'The series is cancelled',
+    late: { at: factory.at('18:30', 20), says: 'This booking is over' },
+    check: async (scene) => {
+      const { series_id: id } = await links.change((db) =>
+        factory.booking(db, scene.bookingId ?? ''),
+      );
+      const statuses = await links.change((db) => statusesOf(db, String(id)));
+      expect(statuses).toEqual(['cancelled', 'cancelled']);
     },
   },
   {

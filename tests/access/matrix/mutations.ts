@@ -88,6 +88,21 @@ const cancelled = async (db: TestDatabase, scene: Scene) => {
 const pending = async (db: TestDatabase, { users, asked }: Scene) =>
   (await book(db, users.customer, asked, freshHour())).id;
 
+const inSeries = async (db: TestDatabase, { users, left }: Scene) => {
+  const args = { offering_id: left, ...seriesOf(freshHour()), duration: '1 hour' };
+  const { id } = await call<{ id: string }>(db, users.customer, 'book_series', args);
+  return one(db, 'bookings', `series_id = '${id}'`);
+};
+
+function seriesOf([startsAt]: [string, string]) {
+  return { rrule: 'FREQ=DAILY;COUNT=1', first_date: startsAt.slice(0, 10), local_start: '10:00' };
+}
+
+function seriesInput(offeringId: string) {
+  const { rrule, first_date, local_start } = seriesOf(freshHour());
+  return { offeringId, rrule, firstDate: first_date, localStart: local_start };
+}
+
 /** The provider serves it. */
 const served =
   (make: typeof booked): typeof booked =>
@@ -240,6 +255,24 @@ const BOOKINGS: Record<string, Deed> = {
       return { offeringId: left, startsAt, endsAt };
     },
   },
+  bookSeries: { rule: SIGNED_IN, input: async (_db, { left }) => seriesInput(left) },
+  bookSeriesFor: {
+    rule: MANAGER,
+    input: async (_db, { left }) => ({
+      ...seriesInput(left),
+      ...{ name: 'Gina', needsConfirmation: false },
+    }),
+  },
+  cancelSeries: aboutBooking(
+    may(`${CONCERNED} provider`, 'RSNTF'),
+    { scope: 'ALL', reason: 'Rain' },
+    served(inSeries),
+  ),
+  modifySeries: aboutBooking(
+    CUSTOMER_OR_MANAGER,
+    { scope: 'FOLLOWING', purpose: 'Chess' },
+    inSeries,
+  ),
   createBookingFor: {
     rule: MANAGER,
     input: async (_db, { left }) => {

@@ -36,6 +36,7 @@ const BY_ROWS = words(`
   policy policyByNodeId policies
   policyVersion policyVersionByNodeId policyVersionByPolicyIdAndVersion policyVersions
   resource resourceByNodeId resources
+  recurringBooking recurringBookingByNodeId recurringBookings
   review reviewByNodeId reviews
   schedule scheduleByNodeId schedules
   slot slotByNodeId slotByScheduleIdAndStartsAt slots
@@ -66,6 +67,7 @@ export const QUERIES: Readonly<Record<string, Root>> = {
     rule: EVERYBODY,
     values: ({ tour }) => ({ offeringId: tour.offering }),
   },
+  previewSeries: { rule: EVERYBODY },
   viewer: {
     rule: may('customer other keeper provider manager head foreign admin', 'nothing', 'nothing'),
   },

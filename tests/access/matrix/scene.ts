@@ -53,7 +53,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   const providing = await createProvider(db, organizationId, users.provider, leftRoom);
   await fill(db, 'memberships', providing, { unsubscribed_at: MONDAY });
   const base = { ...world, ...places, users };
-  const { bookings, entries, review, photo } = await createBookings(db, base);
+  const { bookings, entries, review, photo, series } = await createBookings(db, base);
   const tours = await createTours(db, base);
   const told = await createMessages(db, base, bookings, entries);
   const blackouts = await createBlackouts(db, base);
@@ -91,6 +91,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       blackouts: blackouts.map((id) => [id]),
       customers: [[customer], [erased]],
       bookings: [...bookings.map((id) => [id]), tours.booking],
+      recurring_bookings: [[series]],
       reviews: [[review]],
       booking_photos: [[photo]],
       booking_modifications: [tours.modification],
@@ -116,6 +117,7 @@ async function valuesFor(db: TestDatabase, scene: Base, booking: string, notific
     emailNormalised: await db.value('select email_normalised from app_public.users where id = $1', [
       scene.users.customer,
     ]),
+    ...{ rrule: 'FREQ=DAILY;COUNT=2', firstDate: '2030-06-20', localStart: '10:00' },
     from: at('08:00', 1),
     to: at('20:00', 1),
     startsAt: at('08:00', 1),
@@ -247,6 +249,12 @@ async function createBookings(db: TestDatabase, scene: Base) {
     request_expires_at: at('09:00', 1),
     would_auto_cancel_at: MONDAY,
   });
+  const series = await insert(db, 'app_public.recurring_bookings', {
+    ...{ organization_id: scene.organizationId, offering_id: left, rrule: 'FREQ=DAILY;COUNT=2' },
+    ...{ first_date: '2030-06-04', local_start: '10:00', duration: '1 hour' },
+    skipped: '{2030-06-05}',
+  });
+  await fill(db, 'bookings', live, { series_id: series, series_date: '2030-06-04' });
   const claimed = await offer(db, scene, range('12:00', '13:00'));
   const { id: cancelled } = await call<{ id: string }>(db, users.customer, 'claim_slot', {
     entry_id: claimed,
@@ -276,6 +284,7 @@ async function createBookings(db: TestDatabase, scene: Base) {
     entries: [offered, claimed],
     review: served.review,
     photo: served.photo,
+    series,
   } as const;
 }
 

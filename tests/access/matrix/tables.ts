@@ -42,7 +42,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
       currency referencePrefix createdAt archivedAt`,
     relations: `automationEvents bookingModifications bookingPhotos bookings customers deliveries memberships notifications offeringResources offerings
-      openingHours policies policyVersions resources reviews schedules slots waitlistEntries`,
+      openingHours policies policyVersions resources reviews schedules slots waitlistEntries recurringBookings`,
     insert: {
       reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
         currency referencePrefix`,
@@ -103,7 +103,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
       minimumCutoff underMinimum guestBookings guestLinkTtl maxGuestMailsPerHour
       maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter
       providerReminderLead offenceLimit offenceWindow
-      expiry expiryGrace expiryGraceByCategory expirySkipsWeekends expirySkipsHolidays expiryMails deliveryNeedsPhoto maxPhotos photoRetention`,
+      expiry expiryGrace expiryGraceByCategory expirySkipsWeekends expirySkipsHolidays expiryMails deliveryNeedsPhoto maxPhotos photoRetention
+      seriesMaxOccurrences seriesReleaseLimit`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -115,7 +116,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       supportContact price createdAt archivedAt category duration atCustomer travelTime`,
     computed: 'averageRating',
     relations: `bookings membershipOfferings offeringResources organization policy reviews schedules slots
-      waitlistEntries`,
+      waitlistEntries recurringBookings`,
     insert: {
       reslot_user: `organizationId policyId kind allocation name description address directions
         supportContact price category duration atCustomer travelTime`,
@@ -231,12 +232,20 @@ export const TABLES: Readonly<Record<string, Table>> = {
       autoCancelReason overrideAt overrideBy overrideReason refundShare providerId customerAddress
       customerPhone answeredAt awaitsDeliverySince
       deliveredAt deliveryNotes recommendations deliveryAnswerBy deliveryConfirmedAt reviewId
-      providerRemindedAt expiresAt wouldExpireAt`,
+      providerRemindedAt expiresAt wouldExpireAt seriesId seriesDate`,
     computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
     relations: `automationEvents bookingModifications bookingPhotos customer notifications offering organization policyVersion provider review
       slot userByCreatedBy
-      userByOverrideBy`,
+      userByOverrideBy series`,
+  },
+  recurring_bookings: {
+    type: 'RecurringBooking',
+    // The one that the live booking is of.
+    rows: [may(`${CONCERNED} provider`)],
+    readers: USERS,
+    columns: 'id organizationId offeringId rrule firstDate localStart duration skipped createdAt',
+    relations: 'bookingsBySeriesId offering organization',
   },
   reviews: {
     type: 'Review',
@@ -340,6 +349,7 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   Quote: `currency personPrice adultPrice childPrice infantPrice subtotal discount tax taxIncluded
     price`,
   PlannedSlot: 'localStartsAt outcome slotId',
+  SeriesOccurrence: 'localDate startsAt endsAt bookingId code message',
   PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',
   Offender: 'organizationId customerId customerName autoCancelled noShows lastAt clearedAt',
   RevenueFigure: 'resourceId resourceName day currency bookings price refund revenue averageValue',
