@@ -11,6 +11,7 @@ import * as keys from './keyScenarios.ts';
 import * as life from './lifeScenarios.ts';
 import * as pools from './poolScenarios.ts';
 import * as queue from './queueScenarios.ts';
+import * as series from './seriesScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
 
@@ -180,6 +181,10 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['an order of locks', noLockOrder, bookings.crossedMoves],
   ['an order of locks', noLockOrder, bookings.hallAndParts],
   ['the room lock', noRoomLock, bookings.moves],
+  ['the room lock', noRoomLock, series.crossedSeries],
+  ['the room lock', noRoomLock, series.seriesAndBlackout],
+  ['an order of locks', noLockOrder, series.crossedSeries],
+  ['the key lock', noKeyLock, series.seriesTwice],
   ['the room lock', noPlaceLock, slots.lastPlaces],
   ['the room lock', noPlaceLock, slots.resizeAndBook],
   ['the room lock', noPlaceLock, slots.growAndBook],

@@ -12,6 +12,7 @@ import * as keys from './keyScenarios.ts';
 import * as life from './lifeScenarios.ts';
 import * as pools from './poolScenarios.ts';
 import * as queue from './queueScenarios.ts';
+import * as series from './seriesScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
 
@@ -22,6 +23,7 @@ const { blackouts, ...single } = time;
 const { bookPoolOfAll, ...pooled } = pools;
 const groups: Record<string, Scenario[]> = {
   'Racing for room': Object.values(bookings),
+  'Racing for the dates of a series': Object.values(series),
   'Racing for places of a slot': Object.values(slots),
   'Racing with links of guests': Object.values(guests),
   'Racing for one of several providers': Object.values(pooled),
