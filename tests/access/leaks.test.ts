@@ -67,6 +67,7 @@ test('there are tables of which a stranger has nothing', () => {
     'membership_offerings',
     'customers',
     'bookings',
+    'recurring_bookings',
     'booking_modifications',
     'automation_events',
     'waitlist_entries',

@@ -15,6 +15,7 @@ import {
   join,
   range,
 } from '../support/factories.ts';
+import { bookSeries, cancelSeries } from '../support/series.ts';
 import { cancel, claim, createUsers, rule, type Scene } from './rule.ts';
 
 interface Broken {
@@ -291,6 +292,17 @@ describe('I7, messages', () => {
     expect(await without('offer_expired')).toEqual([ended]);
     expect(await twice('offer_expired')).toEqual([ended]);
     expect(second.id).not.toBe(first.id);
+  });
+
+  rule('finds dates of a series of whose end the one message says nothing', async (scene) => {
+    const { db, world } = scene;
+    const alice = await createUser(db, 'Alice');
+    const made = await bookSeries(db, alice, world.left);
+    await cancelSeries(db, alice, made[0]?.id ?? '', 'all');
+    const rows = await found(db, [
+      `update app_public.notifications set data = data #- '{bookingIds,1}' where kind = 'series_cancelled'`,
+    ]);
+    expect(rows).toEqual([['I7', made[1]?.id, 'it was not told once how the booking ended']]);
   });
 });
 
