@@ -1,0 +1,75 @@
+/** What people read of a series, and what the links in it do. */
+import { describe, expect } from '@jest/globals';
+import type { Kind } from '../../src/mail/model.ts';
+import { renderMail } from '../../src/mail/render.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { advanceTo, at, book, createUser, range } from '../support/factories.ts';
+import { bookSeries, cancelSeries, occurrencesOf, statusesOf } from '../support/series.ts';
+import { rule } from './rule.ts';
+
+type Model = Record<string, unknown> & { tokens: Record<string, string> };
+
+/** The data of the mail of a kind that was owed last, with new links. */
+async function modelOf(db: TestDatabase, kind: Kind): Promise<Model> {
+  return db.value(
+    `select m.model from app_public.deliveries d
+     join app_public.notifications n on n.id = d.notification_id
+     cross join lateral app_private.mail_model(d) m
+     where n.kind = $1 order by d.id desc limit 1`,
+    [kind],
+  );
+}
+
+async function textOf(db: TestDatabase, kind: Kind, locale = 'en-GB'): Promise<string> {
+  const origin = { publicUrl: 'https://reslot.example', organizerEmail: 'b@reslot.example' };
+  return (await renderMail({ kind, locale, model: await modelOf(db, kind), ...origin })).text;
+}
+
+const follow = (db: TestDatabase, { tokens }: Model) =>
+  db.value<{ state: string }>('select app_private.follow_link($1)', [tokens.cancel_series]);
+
+describe('The mail of a series', () => {
+  rule('lists its dates, and those that were left out', async ({ db, world }) => {
+    const ann = await createUser(db, 'Ann');
+    await book(db, await createUser(db, 'Otto'), world.left, range('11:00', '12:00', 8));
+    const [first] = await bookSeries(db, ann, world.left, { skip_conflicts: true });
+    const text = await textOf(db, 'series_booked');
+    expect(text).toMatch(/- .*4 June 2030.*\n- .*18 June 2030.*\n- .*25 June 2030/);
+    expect(text).toMatch(/left out:\n- .*11 June 2030/);
+    expect(text).toContain('https://reslot.example/l/');
+    expect(await textOf(db, 'series_booked', 'de')).toMatch(/ausgelassen:\n- .*11. Juni 2030/);
+    await cancelSeries(db, world.manager, first?.id ?? '', 'all', 'Floods');
+    const ended = await textOf(db, 'series_cancelled');
+    expect(ended).toMatch(/Reason: Floods/);
+    expect(ended).toMatch(/18 June 2030/);
+  });
+
+  rule('cancels what is still to come by its link, also again', async ({ db, world }) => {
+    const ann = await createUser(db, 'Ann');
+    const [first] = await bookSeries(db, ann, world.left);
+    await advanceTo(db, at('11:00', 9));
+    const model = await modelOf(db, 'series_booked');
+    for (let n = 0; n < 2; n++) expect(await follow(db, model)).toMatchObject({ state: 'done' });
+    expect(await statusesOf(db, first?.series_id ?? '')).toEqual([
+      ...['auto_cancelled', 'auto_cancelled', 'cancelled', 'cancelled'],
+    ]);
+  });
+
+  rule(
+    'that offers a manager to cancel does so in their name, with a reason',
+    async ({ db, world }) => {
+      const ann = await createUser(db, 'Ann');
+      const [first] = await bookSeries(db, ann, world.left);
+      await advanceTo(db, at('11:00', 8));
+      expect(await textOf(db, 'series_unused')).toMatch(/^2 dates[\s\S]*18 June 2030/m);
+      expect(await textOf(db, 'series_unused_notice')).toContain('Booked by: Ann');
+      await follow(db, await modelOf(db, 'series_unused_notice'));
+      const [, , third] = await occurrencesOf(db, first?.series_id ?? '');
+      expect(third).toMatchObject({
+        status: 'cancelled',
+        ended_reason: 'Several dates in a row were not confirmed.',
+      });
+    },
+    { series_release_limit: 2 },
+  );
+});
