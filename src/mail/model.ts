@@ -15,6 +15,11 @@ export const KINDS = [
   'delivery_due',
   'service_expired',
   'expiry_notice',
+  'payment_due',
+  'payment_received',
+  'payment_failed',
+  'payment_refunded',
+  'booking_unpaid',
   'booking_spared',
   'booking_claimed',
   'series_booked',
@@ -90,6 +95,8 @@ export type BookingModel = Maybe<{
   currency: string;
   /** When an unanswered reminder costs the booking. */
   confirmDeadlineAt: string;
+  /** A pending booking waits for its payment, and for nobody's yes. */
+  awaitsPayment: boolean;
   /** Until when a manager may decide on a pending booking. */
   requestExpiresAt: string;
   autoCancel: 'on' | 'off' | 'dry_run';
@@ -141,6 +148,18 @@ export type SlotModel = Maybe<{
   timeZone: string;
 }>;
 
+export type PaymentModel = Maybe<{
+  id: string;
+  /** In the currency's main unit. */
+  amount: number | string;
+  currency: string;
+  purpose: 'price' | 'deposit' | 'balance';
+  byStripe: boolean;
+  /** Whether the booking waits for it, and until when. */
+  pending: boolean;
+  dueAt: string;
+}>;
+
 export type AlternativeModel = Maybe<{
   startsAt: string;
   endsAt: string;
@@ -165,6 +184,9 @@ export type MailModel = Maybe<{
   }>;
   entry: EntryModel;
   slot: SlotModel;
+  payment: PaymentModel;
+  /** How much of the payment has been given back. */
+  amount: number | string;
   /** People booked on the slot, and how many it needs. */
   booked: number;
   minSize: number;

@@ -68,6 +68,14 @@ const entry = {
   note: 'Mornings are fine as well',
 };
 
+const payment = {
+  id: '01990000-0000-7000-8000-00000000a001',
+  amount: 120,
+  currency: 'EUR',
+  purpose: 'price',
+  byStripe: true,
+} as const;
+
 /** Every action has a token of its own; these open nothing. */
 function tokens(...actions: string[]): Record<string, string> {
   return Object.fromEntries(actions.map((action) => [action, `sample-${action}`.padEnd(22, '0')]));
@@ -183,6 +191,23 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     reason: 'Nobody said in time that it was done.',
     actor: 'system',
   },
+  payment_due: {
+    ...forBooking({ status: 'pending', awaitsPayment: true }),
+    payment: { ...payment, pending: true, dueAt: booking.requestExpiresAt },
+    tokens: tokens('cancel'),
+  },
+  payment_received: { ...base, payment, tokens: tokens('cancel') },
+  payment_failed: {
+    ...forBooking({ status: 'pending', awaitsPayment: true }),
+    payment: { ...payment, pending: true, dueAt: booking.requestExpiresAt },
+    tokens: tokens('cancel'),
+  },
+  payment_refunded: { ...forBooking({ status: 'cancelled', sequence: 1 }), payment, amount: 60 },
+  booking_unpaid: {
+    ...forBooking({ status: 'expired', sequence: 1 }),
+    actor: 'system',
+    alternatives: standIns,
+  },
   booking_spared: {
     ...forManager({}),
     reason: 'The mail server accepted the reminder only at 13:40.',
@@ -268,6 +293,7 @@ export function sparseSample(kind: Kind): MailModel {
     ...(full.booking ? { booking: { ...subject, reference: booking.reference } } : {}),
     ...(full.entry ? { entry: subject } : {}),
     ...(full.slot ? { slot: subject } : {}),
+    ...(full.payment ? { payment: { amount: payment.amount, currency: payment.currency } } : {}),
     ...(kind.startsWith('account_') && full.tokens ? { tokens: full.tokens } : {}),
   };
 }

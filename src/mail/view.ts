@@ -5,6 +5,7 @@ import type {
   BookingModel,
   EntryModel,
   MailModel,
+  PaymentModel,
   SlotModel,
   Tokens,
 } from './model.ts';
@@ -30,6 +31,7 @@ export function viewOf(model: MailModel, context: Context) {
     booking: safe.booking ? bookingView(withStatusThen(safe, safe.booking), context) : undefined,
     previous: previousView(safe, context),
     entry: safe.entry ? entryView(safe.entry, context) : undefined,
+    payment: safe.payment ? paymentView(safe.payment, safe, context) : undefined,
     slot: safe.slot ? slotView(safe.slot, safe, context) : undefined,
     bookings: safe.bookings?.map((booking) => bookingView(booking, context)),
     entries: safe.entries?.map((entry) => entryView(entry, context)),
@@ -74,7 +76,7 @@ function bookingView(booking: BookingModel, context: Context) {
   const { locale } = context;
   const { startsAt, endsAt, timeZone } = booking;
   const deadline = moment({ iso: booking.confirmDeadlineAt, timeZone, locale });
-  const pending = booking.status === 'pending';
+  const pending = booking.status === 'pending' && !booking.awaitsPayment;
   return {
     reference: booking.reference,
     offeringName: booking.offeringName,
@@ -118,6 +120,17 @@ function entryView(entry: EntryModel, { locale, publicUrl }: Context) {
     needsApproval: entry.needsApproval === true,
     note: entry.note,
     links: linksOf(entry.tokens, publicUrl),
+  };
+}
+
+function paymentView(payment: PaymentModel, model: MailModel, { locale }: Context) {
+  const home = webAddress(model.organization?.frontEndUrl);
+  const { timeZone, id } = model.booking ?? {};
+  return {
+    amount: money({ price: model.amount ?? payment.amount, currency: payment.currency }, locale),
+    dueBy: payment.pending ? moment({ iso: payment.dueAt, timeZone, locale }) : undefined,
+    byStripe: payment.byStripe === true,
+    page: home && id ? `${trimSlash(home)}/bookings/${encodeURIComponent(id)}` : undefined,
   };
 }
 
