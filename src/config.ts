@@ -45,6 +45,17 @@ const FIELDS = {
     z.string().regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/),
     'an e-mail address, such as Reslot <bookings@example.org>',
   ],
+  STRIPE_SECRET_KEY: [
+    z.string().regex(/^[rs]k_(test|live)_\w+$/),
+    'a secret or restricted key of Stripe, sk_… or rk_…',
+    'secret',
+  ],
+  STRIPE_WEBHOOK_SECRET: [
+    z.string().regex(/^whsec_\w+$/),
+    'the signing secret of the webhook at Stripe, whsec_…',
+    'secret',
+  ],
+  STRIPE_API_URL: [url('http', 'https'), 'an address, such as https://api.stripe.com'],
   INBOX_SMTP_PORT: [whole(0, 65_535), 'a number from 0 to 65535 (0: any free port)'],
   WORKER_CONCURRENCY: [whole(1, 100), 'a number of jobs at a time from 1 to 100'],
   DISPATCH_INTERVAL_MS: [whole(20, 60_000), 'a number of milliseconds from 20 to 60000'],
@@ -88,6 +99,8 @@ export interface Config {
   /** Undefined means the development inbox. */
   smtpUrl: string | undefined;
   mailFrom: string;
+  /** Undefined: nothing is paid by Stripe. */
+  stripe: { secretKey: string; webhookSecret: string; apiUrl: string } | undefined;
   inboxSmtpPort: number;
   workerConcurrency: number;
   dispatchIntervalMs: number;
@@ -135,6 +148,7 @@ export function parseConfig(environment: Environment): Config {
     secretKey: values.SECRET_KEY ?? ownSecretKey(dataDir),
     smtpUrl: values.SMTP_URL,
     mailFrom: values.MAIL_FROM ?? 'Reslot <reslot@localhost.invalid>',
+    stripe: stripeSettings(values),
     inboxSmtpPort: values.INBOX_SMTP_PORT ?? 0,
     workerConcurrency: values.WORKER_CONCURRENCY ?? 4,
     dispatchIntervalMs: values.DISPATCH_INTERVAL_MS ?? 250,
@@ -165,6 +179,16 @@ function parseFields(environment: Environment): Parsed {
   }
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));
   return values as Parsed;
+}
+
+/** One without the other would take money and never hear of it. */
+function stripeSettings(values: Parsed): Config['stripe'] {
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_WEBHOOK_SECRET: webhookSecret } = values;
+  if (!secretKey && !webhookSecret) return undefined;
+  if (!secretKey || !webhookSecret) {
+    throw new ConfigError('STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET need each other.');
+  }
+  return { secretKey, webhookSecret, apiUrl: values.STRIPE_API_URL ?? 'https://api.stripe.com' };
 }
 
 function requireInProduction(values: Parsed): void {

@@ -4,12 +4,15 @@ import type { Transporter } from 'nodemailer';
 import type { Pool } from 'pg';
 import { metrics } from './metrics.ts';
 import type { PhotoStorage } from './photos/storage.ts';
+import type Stripe from 'stripe';
 
 export interface JobServices {
   /** The login `reslot_worker`. */
   pool: Pool;
   transport: Transporter;
   mailFrom: string;
+  /** Null where it is not set up. */
+  stripe: Stripe | null;
   /** Links in mails begin with it; without a slash at the end. */
   publicUrl: string;
   photos: PhotoStorage;

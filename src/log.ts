@@ -17,6 +17,7 @@ export function redact(text: string): string {
   return text
     .replace(/(\/l\/)[A-Za-z0-9_-]{8,}/g, '$1…')
     .replace(/\b([a-z]+:\/\/[^:@/\s]*:)[^@\s/]*@/g, '$1…@')
+    .replace(/\b((?:[rs]k_(?:test|live)|whsec)_)\w+/g, '$1…')
     .replace(/([?&](?:token|code)=)[^&\s"]+/g, '$1…')
     .replace(/\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+/g, '…');
 }

@@ -6,10 +6,12 @@ import { loadDemo } from './database/demo.ts';
 import { createPool } from './database/pools.ts';
 import { mountGraphql } from './graphql/index.ts';
 import { mountLinks } from './http/links.ts';
+import { mountWebhooks } from './http/webhooks.ts';
 import { type Inbox, startInbox } from './mail/inbox.ts';
 import { html, sendPage } from './mail/page.ts';
 import { previewRouter } from './mail/preview.ts';
 import { createMailTransport } from './mail/transport.ts';
+import { createStripe } from './payments/stripe.ts';
 
 export function mailTransport(smtpUrl: string): Transporter {
   return createMailTransport({ smtpUrl });
@@ -34,6 +36,7 @@ export function mounts(config: Config, inbox: Inbox | null): Mount[] {
   return [
     mountGraphql,
     linkPages,
+    webhooks,
     ...(inbox ? [inboxPages(inbox)] : []),
     ...(config.environment === 'production' ? [] : [mailPreview, startPage(inbox)]),
   ];
@@ -43,6 +46,22 @@ const nothingToStop = async () => undefined;
 
 const linkPages: Mount = async (app, _server, { config, pool, requestDispatch }) => {
   mountLinks({ app, appPool: pool, config, afterCommit: requestDispatch });
+  return nothingToStop;
+};
+
+/** Without Stripe there is nothing at these addresses. */
+const webhooks: Mount = async (app, _server, { config, pool, requestDispatch }) => {
+  const stripe = createStripe(config);
+  if (!stripe || !config.stripe) return nothingToStop;
+  const { webhookSecret: secret } = config.stripe;
+  mountWebhooks({ app, appPool: pool, stripe, secret, afterCommit: requestDispatch });
+  app.get('/paid', (_request, response) => {
+    sendPage(
+      response,
+      'Reslot',
+      html`<p>Thank you. We write to you as soon as the money is here.</p>`,
+    );
+  });
   return nothingToStop;
 };
 

@@ -5,6 +5,7 @@ import { openMetricsPort } from './http/metrics.ts';
 import { log } from './log.ts';
 import { demoData, developmentMail, mailTransport, mounts } from './parts.ts';
 import { photoStorage } from './photos/storage.ts';
+import { createStripe } from './payments/stripe.ts';
 import { type OpenServer, openServer } from './server.ts';
 import { startWorker } from './worker.ts';
 
@@ -136,7 +137,7 @@ async function addWorker(
   const transport = mailTransport(smtpUrl);
   const worker = await startWorker({
     connectionString: database.workerUrl,
-    services: { transport, mailFrom: config.mailFrom, publicUrl, photos: photoStorage(config) },
+    services: { transport, mailFrom: config.mailFrom, publicUrl, photos: photoStorage(config), stripe: createStripe(config) },
     concurrency: config.workerConcurrency,
     dispatchIntervalMs: config.dispatchIntervalMs,
     onFatal,

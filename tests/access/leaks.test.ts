@@ -70,6 +70,7 @@ test('there are tables of which a stranger has nothing', () => {
     'recurring_bookings',
     'booking_modifications',
     'automation_events',
+    'payments',
     'waitlist_entries',
     'notifications',
     'deliveries',

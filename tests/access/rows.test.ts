@@ -180,6 +180,7 @@ const RULES: Record<string, Rule> = {
   },
   booking_modifications: { user: 't.booking_id in (select id from seen_bookings)' },
   automation_events: { user: 't.booking_id in (select id from seen_bookings)' },
+  payments: { user: 't.booking_id in (select id from seen_bookings)' },
   waitlist_entries: {
     user: 't.customer_id in (select id from mine) or t.id in (select id from managed_entries)',
   },

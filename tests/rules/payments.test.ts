@@ -179,7 +179,11 @@ describe('What is paid on booking', () => {
         ...{ booking_id: id, starts_at: at('14:00', 5), ends_at: at('16:00', 5) },
       });
       expect(await booking(db, id)).toMatchObject({
-        ...{ status: 'pending', awaits_payment: true, request_expires_at: new Date(at('08:00', 1)) },
+        ...{
+          status: 'pending',
+          awaits_payment: true,
+          request_expires_at: new Date(at('08:00', 1)),
+        },
       });
       expect(await paymentsOf(db, id)).toMatchObject([{ status: 'due' }]);
     },
@@ -218,7 +222,10 @@ describe('What is paid on booking', () => {
       const { db, world } = scene;
       const { id } = await booked(scene);
       await call(db, world.manager, 'revise_policy', {
-        ...{ policy_id: world.policyId, changes: { payment_due: '01:00:00', request_ttl: '60:00:00' } },
+        ...{
+          policy_id: world.policyId,
+          changes: { payment_due: '01:00:00', request_ttl: '60:00:00' },
+        },
       });
       await db.as({ role: 'reslot_user', userId: world.manager, via: 'graphql' }, () =>
         db.query('select app_public.apply_policy($1)', [world.policyId]),

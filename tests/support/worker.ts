@@ -37,6 +37,7 @@ export function startTestWorker(
       mailFrom: 'Reslot <reslot@example.org>',
       publicUrl: 'http://localhost',
       photos: directoryStorage(join(tmpdir(), 'reslot-no-photos')),
+      stripe: null,
     },
     concurrency: 2,
     dispatchIntervalMs: 100,

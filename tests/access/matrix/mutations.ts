@@ -103,6 +103,23 @@ function seriesInput(offeringId: string) {
   return { offeringId, rrule, firstDate: first_date, localStart: local_start };
 }
 
+/** One that costs something. */
+async function dear(db: TestDatabase, scene: Scene): Promise<string> {
+  const id = await booked(db, scene);
+  await fill(db, 'bookings', id, { price: 80 });
+  return id;
+}
+
+/** One that is to be paid by Stripe. */
+async function owed(db: TestDatabase, scene: Scene): Promise<string> {
+  const id = await dear(db, scene);
+  await insert(db, 'app_public.payments', {
+    ...{ organization_id: scene.organizationId, booking_id: id, purpose: 'price' },
+    ...{ provider: 'stripe', amount: 80, currency: 'EUR' },
+  });
+  return id;
+}
+
 /** The provider serves it. */
 const served =
   (make: typeof booked): typeof booked =>
@@ -238,6 +255,17 @@ const BOOKINGS: Record<string, Deed> = {
       reply: 'Thank you',
     }),
   },
+  recordPayment: aboutBooking(SERVES, { amount: '80', method: 'CASH' }, served(dear)),
+  recordRefund: {
+    rule: SERVES,
+    input: async (db, scene) => {
+      const booking_id = await served(dear)(db, scene);
+      const args = { booking_id, amount: 80, method: 'cash' };
+      const { id } = await call<{ id: string }>(db, scene.manager, 'record_payment', args);
+      return { paymentId: id, amount: '80' };
+    },
+  },
+  startPayment: aboutBooking(CUSTOMER, {}, owed),
   cancelBooking: aboutBooking(
     may(`${CONCERNED} provider`, 'RSNTF'),
     { reason: 'Rain' },

@@ -31,6 +31,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.slot_manifest app_public.slot_manifest_csv app_public.modify_booking
     app_public.my_bookings app_public.my_notifications app_public.my_waitlist
     app_public.override_auto_cancel app_public.planned_slots app_public.rebook_booking app_public.reject_booking app_public.remove_member
+    app_public.record_payment app_public.record_refund app_public.start_payment
     app_public.repeated_offenders app_public.retry_delivery app_public.revenue app_public.revise_policy app_public.set_member
     app_public.set_offering_resources app_public.set_opening_hours
     app_public.set_waitlist_priority app_public.spared_bookings app_public.update_profile
@@ -52,6 +53,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.read_link app_private.request_account_link app_private.request_booking_by_mail app_private.reset_password
     app_private.rotate_session app_private.send_links_again app_private.session_role
     app_private.sign_out app_private.sign_out_everywhere app_private.sign_up
+    app_private.take_stripe_event
     app_private.use_magic_link app_private.verify_email`,
   reslot_worker: `
     app_private.clean_up_accounts app_private.cleanup app_private.deliveries_to_follow_up
@@ -60,7 +62,9 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_private.mark_delivery_sent app_private.note_deadline_failure app_private.remember_invariants
     app_private.renew_lease
     app_private.forget_photo_file app_private.photo_files_to_remove
-    app_private.run_deadline app_private.withdraw_links`,
+    app_private.run_deadline app_private.withdraw_links
+    app_private.checkout_made app_private.lease_payment_work app_private.payment_work_failed
+    app_private.refund_made`,
   'reslot_app reslot_worker': 'app_private.vital_signs',
   'reslot_app reslot_worker reslot_admin': 'app_private.dispatch',
   // What the checks and defaults of columns call.

@@ -33,6 +33,7 @@ const BY_ROWS = words(`
   openingHour openingHourByNodeId openingHours
   organization organizationByNodeId organizationBySlug organizations
   bookingPhoto bookingPhotoByNodeId bookingPhotos
+  payment paymentByNodeId payments
   policy policyByNodeId policies
   policyVersion policyVersionByNodeId policyVersionByPolicyIdAndVersion policyVersions
   resource resourceByNodeId resources

@@ -96,6 +96,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       booking_photos: [[photo]],
       booking_modifications: [tours.modification],
       automation_events: await createEvents(db, base, bookings[0]),
+      payments: await createPayments(db, base, bookings[0]),
       waitlist_entries: [...entries.map((id) => [id]), tours.entry],
       ...told,
     },
@@ -226,6 +227,28 @@ async function createEvents(db: TestDatabase, { organizationId }: World, booking
   return [
     [await insert(db, table, { ...of, ...failed, error: 'The database was busy.' })],
     [await insert(db, table, { ...of, ...reminded, reminder: 1 })],
+  ];
+}
+
+/** One that is being made, and one of which something goes back. */
+async function createPayments(db: TestDatabase, { organizationId }: World, booking?: string) {
+  const of = { organization_id: organizationId, booking_id: booking, currency: 'EUR' };
+  const table = 'app_public.payments';
+  return [
+    [
+      await insert(db, table, {
+        ...{ ...of, purpose: 'balance', provider: 'stripe', status: 'processing', amount: 40 },
+        ...{ checkouts: 1, checkout_id: 'cs_1', checkout_url: 'https://pay.example/cs_1' },
+      }),
+    ],
+    [
+      await insert(db, table, {
+        ...{ ...of, purpose: 'deposit', provider: 'stripe', status: 'partly_refunded', amount: 80 },
+        ...{ method: 'stripe', reference: 'pi_1', processed_at: MONDAY, refund_due: 80 },
+        ...{ refunded: 20, refunding: 80, attempts: 2, next_attempt_at: at('09:00') },
+        error_code: 'charge_pending',
+      }),
+    ],
   ];
 }
 

@@ -42,7 +42,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
       currency referencePrefix createdAt archivedAt`,
     relations: `automationEvents bookingModifications bookingPhotos bookings customers deliveries memberships notifications offeringResources offerings
-      openingHours policies policyVersions resources reviews schedules slots waitlistEntries recurringBookings`,
+      openingHours payments policies policyVersions resources reviews schedules slots waitlistEntries recurringBookings`,
     insert: {
       reslot_admin: `slug name logoUrl address supportEmail supportPhone frontEndUrl locale timeZone
         currency referencePrefix`,
@@ -104,7 +104,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
       maxGuestRequestsPerHour requiresDelivery completeDeliveredAfter
       providerReminderLead offenceLimit offenceWindow
       expiry expiryGrace expiryGraceByCategory expirySkipsWeekends expirySkipsHolidays expiryMails deliveryNeedsPhoto maxPhotos photoRetention
-      seriesMaxOccurrences seriesReleaseLimit`,
+      seriesMaxOccurrences seriesReleaseLimit
+      payment paymentProvider depositRate paymentDue`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -232,10 +233,10 @@ export const TABLES: Readonly<Record<string, Table>> = {
       autoCancelReason overrideAt overrideBy overrideReason refundShare providerId customerAddress
       customerPhone answeredAt awaitsDeliverySince
       deliveredAt deliveryNotes recommendations deliveryAnswerBy deliveryConfirmedAt reviewId
-      providerRemindedAt expiresAt wouldExpireAt seriesId seriesDate`,
+      providerRemindedAt expiresAt wouldExpireAt seriesId seriesDate awaitsPayment`,
     computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
-    relations: `automationEvents bookingModifications bookingPhotos customer notifications offering organization policyVersion provider review
+    relations: `automationEvents bookingModifications bookingPhotos customer notifications offering organization payments policyVersion provider review
       slot userByCreatedBy
       userByOverrideBy series`,
   },
@@ -280,6 +281,16 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: 'id organizationId bookingId what dueAt doneAt outcome attempts reminder',
     narrower: { error: may('manager head admin') },
     secret: 'error',
+    relations: 'booking organization',
+  },
+  payments: {
+    type: 'Payment',
+    // Of the customer's booking, which the provider serves: one that is open, and one that goes back.
+    rows: [may(`${CONCERNED} provider`), may(`${CONCERNED} provider`)],
+    readers: USERS,
+    columns: `id organizationId bookingId purpose provider status amount currency refundDue refunded method
+      reference checkoutUrl attempts nextAttemptAt errorCode createdAt processedAt`,
+    internal: 'refunding checkouts checkoutId',
     relations: 'booking organization',
   },
   waitlist_entries: {
