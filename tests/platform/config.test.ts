@@ -111,6 +111,8 @@ describe('the configuration', () => {
     ['DATABASE_LISTEN_URL', 'hunter2'],
     ['SMTP_URL', 'http://user:hunter2@localhost'],
     ['SECRET_KEY', 'hunter2'],
+    ['STRIPE_SECRET_KEY', 'hunter2'],
+    ['STRIPE_WEBHOOK_SECRET', 'hunter2'],
   ])('refuses a bad %s without repeating it', (name, value) => {
     const attempt = () => parse({ [name]: value });
     expect(attempt).toThrow(`${name} is not usable; expected `);
@@ -136,6 +138,17 @@ describe('the configuration', () => {
       host: '0.0.0.0',
       publicUrl: 'https://reslot.example.org',
     });
+  });
+
+  test('takes the two secrets of Stripe together, and neither alone', () => {
+    const both = { STRIPE_SECRET_KEY: 'rk_live_a1', STRIPE_WEBHOOK_SECRET: 'whsec_b2' };
+    expect(parse(both).stripe).toEqual({
+      ...{ secretKey: 'rk_live_a1', webhookSecret: 'whsec_b2', apiUrl: 'https://api.stripe.com' },
+    });
+    expect(parse({}).stripe).toBeUndefined();
+    for (const name of Object.keys(both)) {
+      expect(() => parse({ ...both, [name]: '' })).toThrow('need each other');
+    }
   });
 
   test.each([

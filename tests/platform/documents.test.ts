@@ -113,6 +113,20 @@ test.each([
   expect(documented.toSorted()).toEqual(Object.keys(fieldsOf(type)).toSorted());
 });
 
+describe('docs/payments.md', () => {
+  test('says every change of a payment that the database knows, and no other', async () => {
+    const documented = tableRows(read('docs/payments.md'), '## States of a payment')
+      .filter((cells) => cells.length === 3 && cells[0] !== 'From')
+      .map(([from, to]) => `${plain(from)} → ${plain(to)}`);
+    const actual = await inTransaction((db) =>
+      db.rows<{ change: string }>(
+        "select from_status || ' → ' || to_status as change from app_private.payment_transitions",
+      ),
+    );
+    expect(documented.toSorted()).toEqual(actual.map(({ change }) => change).toSorted());
+  });
+});
+
 describe('docs/states.md', () => {
   const text = read('docs/states.md');
 

@@ -8,6 +8,7 @@ describe('the log', () => {
     ['smtp://user:hunter2@mail.example.org', 'smtp://user:…@mail.example.org'],
     ['/verify?token=abcdef&next=1', '/verify?token=…&next=1'],
     ['Bearer eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl', 'Bearer …'],
+    ['Invalid API Key: sk_live_a1B2c3, or whsec_a1B2c3', 'Invalid API Key: sk_live_…, or whsec_…'],
     ['nothing to hide', 'nothing to hide'],
   ])('writes %s without what opens a door', (text, expected) => {
     expect(redact(text)).toBe(expected);

@@ -10,6 +10,7 @@ import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as life from './lifeScenarios.ts';
 import * as pools from './poolScenarios.ts';
+import * as payments from './paymentScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as series from './seriesScenarios.ts';
 import * as slots from './slotScenarios.ts';
@@ -225,6 +226,8 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the booking lock', noBookingLock, life.confirmDeliveryAtDeadline],
   ['lock and table', noBookingLockNorTable, life.acceptAndCancel],
   ['lock and table', noBookingLockNorTable, life.deliverAndNoShow],
+  ['the booking lock', noBookingLock, payments.paidAtDeadline],
+  ['lock and table', noBookingLockNorTable, payments.paidAndCancelled],
   ['the entry lock', noEntryLock, queue.claimAndManager],
   ['the entry lock', noEntryLock, queue.leaveAndOffer],
   ['the claimer’s lock', noClaimerLock, queue.eraseAndClaim],

@@ -11,6 +11,7 @@ import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
 import * as life from './lifeScenarios.ts';
 import * as pools from './poolScenarios.ts';
+import * as payments from './paymentScenarios.ts';
 import * as queue from './queueScenarios.ts';
 import * as series from './seriesScenarios.ts';
 import * as slots from './slotScenarios.ts';
@@ -30,6 +31,7 @@ const groups: Record<string, Scenario[]> = {
   'Racing for a place that was waited for': Object.values(queue),
   'Racing with one key': Object.values(keys),
   'Racing for the life of a booking': Object.values(life),
+  'Racing with money': Object.values(payments),
   'Racing with time': [...Object.values(single), ...blackouts],
 };
 
