@@ -184,6 +184,7 @@ describe('docs/configuration.md', () => {
     const documented = [
       'Switches',
       'Reminders and release',
+      'Payments',
       'Offers',
       'Limits',
       'Tours',

@@ -6,8 +6,8 @@ import {
   as,
   between,
   type Ground,
-  job,
   literal,
+  owner,
   type Scenario,
 } from '../support/races.ts';
 import { after, book, bookingOf, cancel, due, idOf, join, statusOf, tick, user } from './stage.ts';
@@ -38,7 +38,7 @@ function paid(payment: string, event: string): Action {
   const details = literal(
     JSON.stringify({ amount: '80.00', currency: 'eur', intent: `pi_${payment}`, checkout: 1 }),
   );
-  return job(
+  return owner(
     `app_private.take_stripe_event(${literal(event)}, 'test', ${literal(payment)}, 'paid', ${details})`,
   );
 }
