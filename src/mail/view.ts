@@ -129,8 +129,11 @@ function paymentView(payment: PaymentModel, model: MailModel, { locale }: Contex
   return {
     amount: money({ price: model.amount ?? payment.amount, currency: payment.currency }, locale),
     dueBy: payment.pending ? moment({ iso: payment.dueAt, timeZone, locale }) : undefined,
-    byStripe: payment.byStripe === true,
-    page: home && id ? `${trimSlash(home)}/bookings/${encodeURIComponent(id)}` : undefined,
+    /** Of Stripe's the page is made when the customer asks for it. */
+    page:
+      payment.byStripe && home && id
+        ? `${trimSlash(home)}/bookings/${encodeURIComponent(id)}`
+        : undefined,
   };
 }
 
