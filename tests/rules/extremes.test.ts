@@ -84,6 +84,7 @@ const EXTREMES: Record<string, readonly unknown[]> = {
   'app_public.member_role': [],
   'app_public.booking_status': [],
   'app_public.blackout_kind': [],
+  'app_public.payment_method': [],
 };
 
 const OURS = /^RS[A-Z]{3}$/;
@@ -134,6 +135,7 @@ async function createScene(db: TestDatabase) {
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,
     ids: '{}',
+    ...{ amount: 10, method: 'cash', payment_id: booking.id },
     ...{
       starts_at: at('16:00', 1),
       ends_at: at('17:00', 1),

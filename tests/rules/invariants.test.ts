@@ -431,6 +431,36 @@ describe('Deadlines', () => {
   });
 });
 
+describe('Payments', () => {
+  rule(
+    'are asked for as long as a booking waits for them, not after its end, and not kept for nothing',
+    async (scene) => {
+      const { db, world } = scene;
+      await db.query('update app_public.offerings set price = 80 where id = $1', [world.left]);
+      const ann = await createUser(db, 'Ann');
+      const { id } = await book(db, ann, world.left, range('10:00', '12:00', 4));
+      const [quiet, loud] = ['disable', 'enable'].map(
+        (word) => `alter table app_public.bookings ${word} trigger bookings_keep_payments_update`,
+      ) as [string, string];
+      const problems = async (...steps: string[]) =>
+        (await found(db, [quiet, ...steps, loud]))
+          .filter(([name]) => name === 'payments')
+          .map(([, subject, problem]) => [subject, problem]);
+      const pay = (status: string) => `update app_public.payments set status = '${status}'`;
+      expect(await problems(pay('cancelled'))).toEqual([
+        [id, 'waits for a payment that nobody asks for'],
+      ]);
+      const end = `select app_private.end_booking('${id}', 'cancelled', 'Ill', refund => 80)`;
+      expect(await problems(end)).toEqual([[id, 'asks to be paid although it has ended']]);
+      const paid = `${pay('paid')}, method = 'cash', processed_at = created_at`;
+      expect(await problems(paid, end)).toEqual([
+        [id, 'more is kept of what was paid than is owed'],
+      ]);
+    },
+    { payment: 'on_booking' },
+  );
+});
+
 describe('On the wall clock', () => {
   rule('they hold as well, where no two things happen at one moment', async ({ db, world }) => {
     await db.setClock(null);
