@@ -2,9 +2,9 @@
 import type { JobHelpers, Task } from 'graphile-worker';
 import type { Transporter } from 'nodemailer';
 import type { Pool } from 'pg';
+import type Stripe from 'stripe';
 import { metrics } from './metrics.ts';
 import type { PhotoStorage } from './photos/storage.ts';
-import type Stripe from 'stripe';
 
 export interface JobServices {
   /** The login `reslot_worker`. */

@@ -4,8 +4,8 @@ import { type OpenDatabase, openDatabase } from './database/open.ts';
 import { openMetricsPort } from './http/metrics.ts';
 import { log } from './log.ts';
 import { demoData, developmentMail, mailTransport, mounts } from './parts.ts';
-import { photoStorage } from './photos/storage.ts';
 import { createStripe } from './payments/stripe.ts';
+import { photoStorage } from './photos/storage.ts';
 import { type OpenServer, openServer } from './server.ts';
 import { startWorker } from './worker.ts';
 
@@ -137,7 +137,13 @@ async function addWorker(
   const transport = mailTransport(smtpUrl);
   const worker = await startWorker({
     connectionString: database.workerUrl,
-    services: { transport, mailFrom: config.mailFrom, publicUrl, photos: photoStorage(config), stripe: createStripe(config) },
+    services: {
+      transport,
+      mailFrom: config.mailFrom,
+      publicUrl,
+      photos: photoStorage(config),
+      stripe: createStripe(config),
+    },
     concurrency: config.workerConcurrency,
     dispatchIntervalMs: config.dispatchIntervalMs,
     onFatal,

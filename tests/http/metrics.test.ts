@@ -3,7 +3,7 @@ import { type MetricsPort, openMetricsPort, VITAL_SIGNS } from '../../src/http/m
 import { type Inbox, startInbox } from '../../src/mail/inbox.ts';
 import { createMailTransport } from '../../src/mail/transport.ts';
 import { book, insert, join } from '../support/factories.ts';
-import { eventually, startTestWorker } from '../support/worker.ts';
+import { eventually, startTestWorker, TEST_SERVICES } from '../support/worker.ts';
 import { createGraphqlWorld, type GraphqlWorld } from './graphqlWorld.ts';
 
 let world: GraphqlWorld;
@@ -204,7 +204,6 @@ describe('with a worker', () => {
 
   test('its jobs, mails and deadlines are counted, and it is seen to be there', async () => {
     const transport = createMailTransport({ smtpUrl: inbox.smtpUrl });
-    const publicUrl = 'http://localhost';
     const grown = await growth(async () => {
       const subject = await world.change((db) =>
         insert(db, 'app_private.freeings', {
@@ -214,7 +213,7 @@ describe('with a worker', () => {
         }),
       );
       const worker = await startTestWorker(world.database, {
-        services: { transport, mailFrom: 'Reslot <reslot@example.org>', publicUrl },
+        services: { ...TEST_SERVICES, transport },
       });
       await eventually(async () => (await gauge('queued_deliveries')) === 0);
       await eventually(() =>

@@ -30,13 +30,17 @@ const job = async (task: string) =>
   ).rows[0];
 
 describe('the tasks', () => {
-  test.each(['dispatch', 'cleanup', 'deliveries__send', 'invariants__check', 'slots__generate', 'photo_files__remove'])(
-    '%s ends well with nothing to do',
-    async (task) => {
-      await addJob(task, {});
-      await eventually(async () => (await job(task)) === undefined);
-    },
-  );
+  test.each([
+    'dispatch',
+    'cleanup',
+    'deliveries__send',
+    'invariants__check',
+    'slots__generate',
+    'photo_files__remove',
+  ])('%s ends well with nothing to do', async (task) => {
+    await addJob(task, {});
+    await eventually(async () => (await job(task)) === undefined);
+  });
 
   test('deadlines__carry_out ends well when its subject is gone', async () => {
     await addJob('deadlines__carry_out', { subjectId: '019363a0-0000-7000-8000-000000000000' });

@@ -6,8 +6,8 @@ import { type Config, parseConfig } from '../../src/config.ts';
 import { type Inbox, startInbox } from '../../src/mail/inbox.ts';
 import { createMailTransport } from '../../src/mail/transport.ts';
 import { mounts } from '../../src/parts.ts';
-import { photoStorage } from '../../src/photos/storage.ts';
 import { createStripe } from '../../src/payments/stripe.ts';
+import { photoStorage } from '../../src/photos/storage.ts';
 import { openServer } from '../../src/server.ts';
 import { startWorker } from '../../src/worker.ts';
 import { type ClonedDatabase, cloneDatabase } from './database.ts';
@@ -52,7 +52,6 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
           services: {
             ...{ transport, mailFrom: config.mailFrom, publicUrl: server.publicUrl },
             photos: photoStorage(config),
-          },
             stripe: createStripe(config),
           },
           concurrency: 3,

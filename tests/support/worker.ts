@@ -26,19 +26,22 @@ export async function taskFolder(tasks: Record<string, string>): Promise<TaskFol
   return { taskDirectory, crontabFile, remove };
 }
 
+/** Nobody takes its mails, and there is nothing to pay. */
+export const TEST_SERVICES: WorkerOptions['services'] = {
+  transport: createMailTransport({ smtpUrl: 'smtp://127.0.0.1:1' }),
+  mailFrom: 'Reslot <reslot@example.org>',
+  publicUrl: 'http://localhost',
+  photos: directoryStorage(join(tmpdir(), 'reslot-no-photos')),
+  stripe: null,
+};
+
 export function startTestWorker(
   database: ClonedDatabase,
   options: Partial<WorkerOptions> = {},
 ): Promise<RunningWorker> {
   return startWorker({
     connectionString: database.url('worker'),
-    services: {
-      transport: createMailTransport({ smtpUrl: 'smtp://127.0.0.1:1' }),
-      mailFrom: 'Reslot <reslot@example.org>',
-      publicUrl: 'http://localhost',
-      photos: directoryStorage(join(tmpdir(), 'reslot-no-photos')),
-      stripe: null,
-    },
+    services: TEST_SERVICES,
     concurrency: 2,
     dispatchIntervalMs: 100,
     onFatal: (error) => {
