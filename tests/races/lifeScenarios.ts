@@ -1,10 +1,13 @@
 /** A provider, a customer and time, all at once at the same booking. */
 import { expect } from '@jest/globals';
-import { at, range } from '../support/factories.ts';
+import { at, createUser, range } from '../support/factories.ts';
 import {
+  type Action,
   as,
   between,
+  fine,
   type Ground,
+  literal,
   type Outcome,
   refusals,
   type Scenario,
@@ -17,14 +20,18 @@ const provider = (ground: Ground) => user(ground, 9);
 const serve = (ground: Ground, name: string, id: string) =>
   as(provider(ground), name, { booking_id: id });
 
-async function bookServed(ground: Ground, day: number): Promise<string> {
+async function bookServed(
+  ground: Ground,
+  day: number,
+  customer = user(ground, 0),
+): Promise<string> {
   const { organizationId, left, leftRoom } = ground.world;
   await ground.db.query(
     `insert into app_public.memberships (organization_id, user_id, role, resource_id)
      values ($1, $2, 'provider', $3) on conflict do nothing`,
     [organizationId, provider(ground), leftRoom],
   );
-  const id = await idOf(ground, book(user(ground, 0), left, range('18:00', '20:00', day)));
+  const id = await idOf(ground, book(customer, left, range('18:00', '20:00', day)));
   await ground.db.query(
     'update app_public.bookings set provider_id = coalesce(provider_id, $2) where id = $1',
     [id, leftRoom],
@@ -33,9 +40,9 @@ async function bookServed(ground: Ground, day: number): Promise<string> {
 }
 
 /** It has begun, and its customer is there. */
-async function underWay(ground: Ground, day: number): Promise<string> {
-  const id = await bookServed(ground, day);
-  await ground.act(as(user(ground, 0), 'confirm_booking', { booking_id: id }));
+async function underWay(ground: Ground, day: number, customer = user(ground, 0)): Promise<string> {
+  const id = await bookServed(ground, day, customer);
+  await ground.act(as(customer, 'confirm_booking', { booking_id: id }));
   await ground.setClock(at('18:30', day));
   await ground.act(due(id));
   await ground.act(due(id));
@@ -130,6 +137,63 @@ export const confirmDeliveryAtDeadline: Scenario = {
         const row = await bookingOf(ground, id);
         expect(row).toMatchObject({ status: 'completed', sequence: Number(sequence) + 1 });
         expect(row.delivery_confirmed_at !== null).toBe(confirmed?.ok);
+      },
+    };
+  },
+};
+
+/** What the server does as whoever sends a photo. */
+const photo = (ground: Ground, call: string): Action => ({
+  ...{ login: 'app', userId: provider(ground) },
+  sql: `select to_jsonb(x) as value from app_private.${call} x`,
+});
+
+const keep = (ground: Ground, file: string) =>
+  photo(ground, `keep_photo(${literal(file)}, 4, 3, 1000, '${'ab'.repeat(32)}')`);
+
+async function beginPhoto(ground: Ground, booking: string): Promise<string> {
+  await ground.act(photo(ground, `begin_photo(${literal(booking)})`));
+  return ground.db.value<string>(
+    'select id from app_private.photo_files where booking_id = $1 order by id desc limit 1',
+    [booking],
+  );
+}
+
+const photosOf = (ground: Ground, booking: string) =>
+  ground.db.value<number>(
+    'select count(*)::integer from app_public.booking_photos where booking_id = $1',
+    [booking],
+  );
+
+export const photosAtOnce: Scenario = {
+  name: 'photos that are added at once are as many as the policy allows',
+  policy: { max_photos: 2 },
+  prepare: async (ground, day) => {
+    const id = await underWay(ground, day);
+    const files: string[] = [];
+    for (let n = 0; n < 4; n++) files.push(await beginPhoto(ground, id));
+    return {
+      actions: files.map((file) => keep(ground, file)),
+      check: async (outcomes) => {
+        expect(fine(outcomes)).toHaveLength(2);
+        expect(refusals(outcomes)).toEqual(['RSLIM', 'RSLIM']);
+        expect(await photosOf(ground, id)).toBe(2);
+      },
+    };
+  },
+};
+
+export const photoAndErase: Scenario = {
+  name: 'of somebody who is erased while a photo is added no photo is left',
+  prepare: async (ground, day) => {
+    const leaver = await createUser(ground.db, 'Leaver');
+    const id = await underWay(ground, day, leaver);
+    const files = [await beginPhoto(ground, id), await beginPhoto(ground, id)];
+    return {
+      actions: [as(leaver, 'erase_me', {}), ...files.map((file) => keep(ground, file))],
+      check: async ([erased]) => {
+        expect(erased?.ok).toBe(true);
+        expect(await photosOf(ground, id)).toBe(0);
       },
     };
   },

@@ -61,7 +61,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     columns: `id email emailVerifiedAt name phone locale timeZone isAdmin createdAt deactivatedAt
       erasedAt`,
     internal: 'emailNormalised',
-    relations: `blackoutsByCreatedBy bookingPhotosByCreatedBy bookingsByCreatedBy customers memberships notifications
+    relations: `blackoutsByCreatedBy bookingsByCreatedBy customers memberships notifications
       policyVersionsByCreatedBy`,
   },
   memberships: {
