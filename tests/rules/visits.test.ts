@@ -56,6 +56,14 @@ describe('A service that goes to the customer', () => {
     expect(known).toMatchObject({ customer_address: 'Mill Lane 5', customer_phone: '+43 1 77' });
   });
 
+  rule('goes to the same place when it is booked again', async ({ db, world }) => {
+    const service = await createService(db, world, { values: AT_HOME });
+    const [ann] = await createUsers(db, 'Ann');
+    const booked = await visit(db, ann, service);
+    await cancel(db, ann, booked.id);
+    expect(await call(db, ann, 'rebook_booking', { booking_id: booked.id })).toMatchObject(VISIT);
+  });
+
   rule('is entered by managers likewise', async ({ db, world }) => {
     const service = await createService(db, world, { values: AT_HOME });
     const [starts_at, ends_at] = time;
