@@ -68,6 +68,7 @@ test('there are tables of which a stranger has nothing', () => {
     'customers',
     'bookings',
     'recurring_bookings',
+    'booking_photos',
     'booking_modifications',
     'automation_events',
     'payments',

@@ -26,6 +26,7 @@ import {
   runDueDeadlines,
 } from '../support/factories.ts';
 import { ask } from '../support/guests.ts';
+import { bookSeries } from '../support/series.ts';
 import { createTour } from '../support/tours.ts';
 
 const publicUrl = 'https://reslot.example';
@@ -41,12 +42,13 @@ describe('what the database says of a message', () => {
       const made = await book(db, alice, world.left, range('18:00', '20:00', 3));
       const waiting = await join(db, bea, world.left, range('18:00', '20:00', 3));
       const tour = await createTour(db, world);
+      const [first] = await bookSeries(db, alice, world.left);
       await db.query('savepoint before_mails');
       for (const kind of KINDS) {
         const { model, actions } = await modelOf(db, kind, {
           organizationId: world.organizationId,
           userId: world.manager,
-          bookingId: made.id,
+          bookingId: (kind.startsWith('series_') ? first?.id : made.id) ?? '',
           customerId: made.customer_id,
           entryId: waiting.id,
           waitingId: waiting.customer_id,
