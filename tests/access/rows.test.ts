@@ -178,6 +178,7 @@ const RULES: Record<string, Rule> = {
   recurring_bookings: {
     user: 't.id in (select b.series_id from app_public.bookings b join seen_bookings s on s.id = b.id)',
   },
+  booking_photos: { user: 't.booking_id in (select id from seen_bookings)' },
   booking_modifications: { user: 't.booking_id in (select id from seen_bookings)' },
   automation_events: { user: 't.booking_id in (select id from seen_bookings)' },
   payments: { user: 't.booking_id in (select id from seen_bookings)' },

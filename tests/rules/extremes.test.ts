@@ -19,6 +19,7 @@ import {
   join,
   range,
 } from '../support/factories.ts';
+import { bookSeries } from '../support/series.ts';
 import { createTour } from '../support/tours.ts';
 
 interface Signature {
@@ -63,6 +64,10 @@ const EXTREMES: Record<string, readonly unknown[]> = {
   uuid: ['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
   'uuid[]': ['{}', '{null}', `{${Array(5_000).fill('00000000-0000-7000-8000-000000000000')}}`],
   'time without time zone': ['00:00', '24:00', '23:59:59.999999'],
+  interval: [
+    ...['0', '-1 hour', '1 microsecond', '13 mons', '1 mon -31 days', '100000 hours'],
+    ...['178000000 years', '-178000000 years'],
+  ],
   date: ['-infinity', 'infinity', '0001-01-01', '1900-01-01', '2028-02-29', '5874897-12-31'],
   'timestamp with time zone': TIMES,
   'timestamp without time zone': TIMES,
@@ -85,6 +90,7 @@ const EXTREMES: Record<string, readonly unknown[]> = {
   'app_public.booking_status': [],
   'app_public.blackout_kind': [],
   'app_public.payment_method': [],
+  'app_public.series_scope': [],
 };
 
 const OURS = /^RS[A-Z]{3}$/;
@@ -105,6 +111,7 @@ async function createScene(db: TestDatabase) {
     ...{ starts_at: at('10:00', 30), ends_at: at('11:00', 30) },
   });
   const tour = await createTour(db, world);
+  const [occurrence] = await bookSeries(db, ann, world.left, { local_start: '18:00' });
   const reviewed = await book(db, bob, world.right, range('10:00', '11:00'));
   const review = await insert(db, 'app_public.reviews', {
     ...{ organization_id: world.organizationId, offering_id: world.right, rating: 4 },
@@ -135,6 +142,8 @@ async function createScene(db: TestDatabase) {
     offering_ids: `{${world.left}}`,
     resource_ids: `{${world.leftRoom}}`,
     ids: '{}',
+    ...{ rrule: 'FREQ=WEEKLY;COUNT=2', first_date: '2030-06-11', local_start: '14:00' },
+    ...{ duration: '1 hour', scope: 'all' },
     ...{ amount: 10, method: 'cash', payment_id: booking.id },
     ...{
       starts_at: at('16:00', 1),
@@ -145,7 +154,7 @@ async function createScene(db: TestDatabase) {
     ...{ email: 'somebody@example.com', name: 'Somebody', reason: 'Because', role: 'manager' },
     ...{ changes: '{"claim_window": "00:20"}', hours: '[]', priority: 1, party_size: 1 },
   };
-  return { world, ann, bob, fitting };
+  return { world, ann, bob, fitting, ofSeries: { booking_id: occurrence?.id } };
 }
 
 type Outcome = { code: string; message: string } | null;
@@ -158,7 +167,7 @@ async function callWith(
   values: Record<string, unknown>,
 ): Promise<Outcome> {
   // A range is given in one of two ways, and a blackout is of an offering or of a resource.
-  const isLocal = Object.keys(values).some((argument) => argument.startsWith('local_'));
+  const isLocal = Object.keys(values).some((argument) => argument in LOCAL);
   const given = args.filter(
     (argument) =>
       argument.name in values &&
@@ -192,7 +201,7 @@ async function tryAll(
   db: TestDatabase,
   only?: string,
 ): Promise<{ wrong: string[]; taken: number; refused: number }> {
-  const { world, ann, bob, fitting } = await createScene(db);
+  const { world, ann, bob, fitting, ofSeries } = await createScene(db);
   const callers: Caller[] = [
     ...[world.owner, ann, bob].map((userId) => ({ role: 'reslot_user' as const, userId })),
     { role: 'reslot_admin' },
@@ -204,8 +213,9 @@ async function tryAll(
       const extremes = EXTREMES[type];
       if (!extremes) result.wrong.push(`there are no values of the type ${type}`);
       for (const extreme of [null, ...(extremes ?? [])]) {
-        const around = name.startsWith('local_') ? LOCAL : {};
-        const values = { ...fitting, ...around, [name]: extreme };
+        const around = name in LOCAL ? LOCAL : {};
+        const own = signature.name.endsWith('_series') ? ofSeries : {};
+        const values = { ...fitting, ...own, ...around, [name]: extreme };
         for (const caller of callers) {
           const outcome = await callWith(db, caller, signature, values);
           const shown = `${signature.name}(${name} => ${String(extreme).slice(0, 40)})`;

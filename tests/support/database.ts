@@ -254,7 +254,7 @@ async function dropWhenUnused(name: string): Promise<void> {
 }
 
 /** What the migrations have written, and nothing changes. */
-const SEEDS = ['booking_transitions', 'notification_kinds', 'waitlist_transitions'];
+const SEEDS = /^notification_kinds$|_transitions$/;
 
 /**
  * As if nobody had ever been there; connections stay open, and remember what they have planned,
@@ -267,8 +267,8 @@ export async function emptyDatabase(database: ClonedDatabase): Promise<void> {
 async function deleteRows(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `select format('%I.%I', schemaname, tablename) as name from pg_tables
-     where schemaname in ('app_public', 'app_private') and tablename <> all ($1)`,
-    [SEEDS],
+     where schemaname in ('app_public', 'app_private') and tablename !~ $1`,
+    [SEEDS.source],
   );
   const all = [...rows.map(({ name }) => name), 'graphile_worker._private_jobs'];
   const deletes = all.map((name) => `delete from ${name};`).join(' ');
