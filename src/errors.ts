@@ -56,7 +56,7 @@ export const ERRORS = {
   RSLIM: {
     sentence: 'You have reached the limit for this.',
     meaning:
-      'A limit of the policy, such as bookings or waiting list entries for one day, or the size of a party.',
+      'A limit of the policy, such as bookings or waiting list entries for one day, the size of a party, or the dates of a series.',
   },
   RSEXP: {
     sentence: 'This offer or link is over.',

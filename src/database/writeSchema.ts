@@ -2,9 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { createAuth } from '../auth/index.ts';
-import { guestsPlugin } from '../graphql/guests.ts';
 import { printGraphqlSchema } from '../graphql/index.ts';
-import { peoplePlugin } from '../graphql/people.ts';
 import { withScratchCluster } from './commitMigration.ts';
 import { dumpSchema } from './dumpSchema.ts';
 import { prepareDatabase } from './migrate.ts';
@@ -26,10 +24,7 @@ export async function writeSchemaFiles(): Promise<void> {
     const auth = createAuth({ pool: app, secretKey: 'none', secure: false });
     try {
       await writeFile(`${FOLDER}/schema.sql`, await dumpSchema(admin));
-      await writeFile(
-        `${FOLDER}/schema.graphql`,
-        await printGraphqlSchema(app, [peoplePlugin(auth), guestsPlugin(auth)]),
-      );
+      await writeFile(`${FOLDER}/schema.graphql`, await printGraphqlSchema(app, auth));
     } finally {
       await Promise.all([admin.end(), app.end()]);
     }

@@ -8,12 +8,11 @@ import { serveManifests } from '../http/manifest.ts';
 import { servePhotos } from '../http/photos.ts';
 import { readBody } from './body.ts';
 import { createCallers } from './callers.ts';
-import { guestsPlugin } from './guests.ts';
 import { NotificationListener } from './listener.ts';
 import { createOrigins } from './origins.ts';
-import { peoplePlugin } from './people.ts';
 import { makePreset } from './preset.ts';
 import { createRates, type RateOptions, USUAL_RATES } from './rates.ts';
+import { serverPlugins } from './schema.ts';
 import { serveSockets } from './sockets.ts';
 
 export { printGraphqlSchema } from './schema.ts';
@@ -35,7 +34,7 @@ export function graphqlMount(options: GraphqlOptions = {}): Mount {
         pool,
         listener,
         graphiql: config.graphiql,
-        plugins: [peoplePlugin(auth), guestsPlugin(auth)],
+        plugins: serverPlugins(auth),
         originOf: callers.originOf,
         afterMutation: requestDispatch,
         weigh: callers.weigh,

@@ -11,7 +11,6 @@ import {
 } from 'graphql';
 import { createAuth } from '../../src/auth/index.ts';
 import { printGraphqlSchema } from '../../src/graphql/index.ts';
-import { peoplePlugin } from '../../src/graphql/people.ts';
 import { type ClonedDatabase, cloneDatabase } from '../support/database.ts';
 
 let database: ClonedDatabase;
@@ -22,7 +21,7 @@ beforeAll(async () => {
   database = await cloneDatabase();
   const pool = database.pool('app', 2);
   const auth = createAuth({ pool, secretKey: 'of this test', secure: false });
-  printed = await printGraphqlSchema(pool, [peoplePlugin(auth)]);
+  printed = await printGraphqlSchema(pool, auth);
   schema = buildSchema(printed);
 });
 afterAll(() => database?.drop());
@@ -87,7 +86,7 @@ describe('what clients cannot ask for', () => {
 
   test('a list by what is not indexed, or across tables', () => {
     expect(fieldsOf('OfferingFilter').sort()).toEqual(
-      ['and', 'id', 'name', 'not', 'or', 'organizationId', 'policyId'].sort(),
+      ['and', 'category', 'id', 'name', 'not', 'or', 'organizationId', 'policyId'].sort(),
     );
     expect(fieldsOf('StringFilter').sort()).toEqual(
       [

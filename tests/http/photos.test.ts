@@ -61,7 +61,7 @@ const send = (body: Buffer, type = 'image/jpeg', userId = begun.service.user) =>
 
 const remove = (id: string) =>
   world.ask(
-    'mutation ($id: UUID!) { deletePhoto(input: {photoId: $id}) { result { id } } }',
+    'mutation ($id: UUID!) { removePhoto(input: {photoId: $id}) { result { id } } }',
     { id },
     begun.service.user,
   );
@@ -296,7 +296,7 @@ describe('Who gets one', () => {
 
 test('Deleted by its provider, a photo is there for nobody any more', async () => {
   const { photo } = await send(jpeg);
-  expect((await remove(photo.id)).data).toEqual({ deletePhoto: { result: { id: photo.id } } });
+  expect((await remove(photo.id)).data).toEqual({ removePhoto: { result: { id: photo.id } } });
   expect((await ask(`/photos/${photo.id}`, begun.service.user)).status).toBe(404);
   await world.change((db) =>
     call(db, begun.service.user, 'complete_booking', { booking_id: begun.booking }),

@@ -105,7 +105,7 @@ describe('A file that no photo uses', () => {
     const file = await begin();
     await storage.put(file, BYTES);
     await keep(file);
-    await change((db) => call(db, begun.service.user, 'delete_photo', { photo_id: file }));
+    await change((db) => call(db, begun.service.user, 'remove_photo', { photo_id: file }));
     await expect(runJob(dying)).rejects.toThrow(Killed);
     expect(await known()).toBe(1);
     await runJob();

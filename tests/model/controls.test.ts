@@ -101,7 +101,7 @@ const BROKEN: { of?: Subject; what: string; changes: Change[] }[] = [
     what: 'half of the price is given back for as long as all of it',
     changes: [
       [
-        'refund_due(app_public.bookings,app_public.policy_versions,timestamptz)',
+        'refund_share(timestamptz,app_public.policy_versions,timestamptz)',
         '>= (policy).full_refund_until',
         '>= (policy).full_refund_until + (policy).half_refund_until',
       ],

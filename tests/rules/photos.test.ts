@@ -70,7 +70,7 @@ describe('A delivery that needs a photo', () => {
       const { db, anna, booking } = scene;
       await begin(scene);
       const photo = await addPhoto(db, anna, booking);
-      await call(db, anna, 'delete_photo', { photo_id: photo });
+      await call(db, anna, 'remove_photo', { photo_id: photo });
       await refused(db, 'RSARG', anna, 'deliver_booking', { booking_id: booking });
     },
     needs,
@@ -82,9 +82,9 @@ describe('A delivery that needs a photo', () => {
       const { db, anna, booking } = scene;
       const first = await addPhoto(db, anna, booking);
       await call(db, anna, 'deliver_booking', { booking_id: booking });
-      await refused(db, 'RSSTA', anna, 'delete_photo', { photo_id: first });
+      await refused(db, 'RSSTA', anna, 'remove_photo', { photo_id: first });
       await addPhoto(db, anna, booking);
-      await call(db, anna, 'delete_photo', { photo_id: first });
+      await call(db, anna, 'remove_photo', { photo_id: first });
       expect(await photos(scene)).toBe(1);
     },
     needs,
@@ -117,7 +117,7 @@ describe('Photos', () => {
     await call(db, anna, 'deliver_booking', { booking_id: booking });
     await addPhoto(db, anna, booking);
     await call(db, customer, 'confirm_delivery', { booking_id: booking });
-    await refused(db, 'RSSTA', anna, 'delete_photo', { photo_id: photo });
+    await refused(db, 'RSSTA', anna, 'remove_photo', { photo_id: photo });
     expect(await refusedBy(() => addPhoto(db, anna, booking))).toBe('RSSTA');
     expect(await photos(scene)).toBe(2);
   });
@@ -131,9 +131,9 @@ describe('Photos', () => {
   rule('are deleted by whoever serves the booking, and never by its customer', async (scene) => {
     const { db, anna, booking, customer, world } = scene;
     const photo = await addPhoto(db, anna, booking);
-    await refused(db, 'RSNTF', customer, 'delete_photo', { photo_id: photo });
-    await call(db, world.manager, 'delete_photo', { photo_id: photo });
-    await refused(db, 'RSNTF', world.manager, 'delete_photo', { photo_id: photo });
+    await refused(db, 'RSNTF', customer, 'remove_photo', { photo_id: photo });
+    await call(db, world.manager, 'remove_photo', { photo_id: photo });
+    await refused(db, 'RSNTF', world.manager, 'remove_photo', { photo_id: photo });
   });
 
   rule('go with the customer who is erased, and none comes after that', async (scene) => {

@@ -242,7 +242,7 @@ const BOOKINGS: Record<string, Deed> = {
   completeBooking: aboutBooking(SERVES, {}, served(begun)),
   confirmDelivery: aboutBooking(CUSTOMER, {}, delivered),
   reviewBooking: aboutBooking(CUSTOMER, { rating: 5, words: 'Bright' }, completed),
-  deletePhoto: {
+  removePhoto: {
     rule: SERVES,
     input: async (db, scene) => ({
       photoId: await addPhoto(db, scene.manager, await served(begun)(db, scene)),

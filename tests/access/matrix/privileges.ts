@@ -14,7 +14,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.alter_slot app_public.cancel_slot app_public.close_slot app_public.open_slot
     app_public.accept_booking app_public.alternatives_of_booking app_public.bookings_response_time
     app_public.complete_booking app_public.confirm_delivery app_public.deliver_booking
-    app_public.reply_to_review app_public.review_booking app_public.delete_photo
+    app_public.reply_to_review app_public.review_booking app_public.remove_photo
     app_private.begin_photo app_private.keep_photo
     app_public.apply_policy app_public.approve_booking app_public.archive_resource
     app_public.auto_cancel_now app_public.blackout_conflicts
