@@ -341,6 +341,7 @@ export function tell(
 ): void {
   const always = ['booking_rejected', 'booking_auto_cancelled', 'booking_cancelled'].concat([
     'booking_expired',
+    'expiry_notice',
     'offer_expired',
     'entry_ended',
     'message_blackout',

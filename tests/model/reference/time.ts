@@ -99,6 +99,7 @@ export function dueOfBooking(s: State, b: Booking): Due | null {
     add('expire_request', b.requestExpires, () => {
       endBooking(s, b, 'expired', { refund: b.price });
       tell(s, b.who, 'booking_expired', { booking: b });
+      tell(s, 'managers', 'expiry_notice', { booking: b });
     });
   }
   if (b.status === 'confirmed') {
