@@ -108,6 +108,7 @@ create function model.bookings() returns jsonb language sql stable as $$
     'childPrice', model.cents(b.child_price), 'infantPrice', model.cents(b.infant_price),
     'subtotal', model.cents(b.subtotal), 'discount', model.cents(b.discount), 'tax', model.cents(b.tax),
     'taxIncluded', b.tax_included, 'price', model.cents(b.price), 'refund', model.cents(b.refund),
+    'refundShare', b.refund_share,
     'due', (select jsonb_build_array(d.action, model.us(d.due_at)) from app_private.deadlines d where d.subject_id = b.id)
   ) order by b.id), '[]')
   from app_public.bookings b

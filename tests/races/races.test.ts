@@ -1,5 +1,5 @@
 /**
- * Everything that can meet, meeting at once: a thousand rounds each or as many as eight seconds
+ * Everything that can meet, meeting at once: a thousand rounds each or as many as four seconds
  * allow, at least a hundred, and the log says how many; in the long run (RESLOT_LONG=1) ten
  * thousand. controls.test.ts shows that these races see a missing lock.
  */

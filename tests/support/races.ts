@@ -86,7 +86,7 @@ export interface Limits {
 /** A thousand rounds, or as many as there is time for; ten thousand in the long run, however long it takes. */
 export function usualLimits(): Limits {
   if (process.env.RESLOT_LONG) return { rounds: 10_000 };
-  return { rounds: 1_000, milliseconds: 8_000, atLeast: 100 };
+  return { rounds: 1_000, milliseconds: 4_000, atLeast: 100 };
 }
 
 export interface Played {

@@ -1,7 +1,7 @@
 /** What customers do with ranges of time, and with any booking they have. */
 import type { Actor } from './commands.ts';
 import { addBooking, addEntry } from './offers.ts';
-import { refundDue } from './prices.ts';
+import { leastRefundShare, refundDue } from './prices.ts';
 import { endBooking, handOn, settle } from './queue.ts';
 import {
   type Booking,
@@ -108,6 +108,7 @@ function move(s: State, booking: Booking, range: Range, asManager: boolean): voi
   const before = { status: booking.status, room: roomOf(s, booking) };
   booking.status = 'moving';
   if (!isFree(s, booking.offering, range)) throw new Refusal('RSFUL');
+  if (!asManager) booking.refundShare = leastRefundShare(s, booking);
   booking.from = range.from;
   booking.to = range.to;
   setTerms(s, booking, s.policy.requiresApproval && !asManager);

@@ -102,6 +102,7 @@ export function addBooking(
     places: wanted ? placesFor(s, wanted) : 1,
     ...quote,
     refund: null,
+    refundShare: 1,
     from,
     to,
     status: 'confirmed',

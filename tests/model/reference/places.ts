@@ -2,7 +2,7 @@
 import type { Actor } from './commands.ts';
 import { checkMayWait } from './customers.ts';
 import { addBooking, addEntry, placesFor, sizeOf } from './offers.ts';
-import { priceOfPerson, quoteOf } from './prices.ts';
+import { leastRefundShare, priceOfPerson, quoteOf } from './prices.ts';
 import { settle } from './queue.ts';
 import { handOnPlaces, hasRoom, isOnSale, leftOf, positionOf, slotsOf } from './slots.ts';
 import {
@@ -139,6 +139,7 @@ function reprice(s: State, booking: Booking, slot: Slot, party: Party, moves: bo
 }
 
 function retime(s: State, booking: Booking, slot: Slot, asManager: boolean): void {
+  if (!asManager) booking.refundShare = leastRefundShare(s, booking);
   booking.slot = positionOf(s, slot);
   booking.from = slot.from;
   booking.to = slot.to;

@@ -64,8 +64,14 @@ export function priceOfPerson(s: State, slot: Slot): number {
 
 /** What the policy gives back to whom it ends now for their own sake. */
 export function refundDue(s: State, booking: Booking): number {
+  const share = leastRefundShare(s, booking);
+  if (share === 1) return booking.price;
+  return share === 0 ? 0 : divided(booking.price, 2);
+}
+
+/** Moving a booking does not bring back what its customer had lost by then. */
+export function leastRefundShare(s: State, booking: Booking): Booking['refundShare'] {
   const lead = booking.from - s.now;
-  if (lead >= s.policy.fullRefundUntil) return booking.price;
-  if (lead < s.policy.halfRefundUntil) return 0;
-  return divided(booking.price, 2);
+  const now = lead >= s.policy.fullRefundUntil ? 1 : lead < s.policy.halfRefundUntil ? 0 : 0.5;
+  return now < booking.refundShare ? now : booking.refundShare;
 }

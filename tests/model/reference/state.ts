@@ -154,6 +154,7 @@ export interface Booking extends Range, Places, Quote {
   who: number;
   offering: Offering;
   refund: number | null;
+  refundShare: 0 | 0.5 | 1;
   status: string;
   sequence: number;
   madeAt: number;
