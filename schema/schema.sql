@@ -20,14 +20,14 @@ comment on schema app_public is 'What the API exposes: tables to read, functions
 
 -- Types
 
-create type app_private.booking_terms as (status app_public.booking_status, request_expires_at timestamp with time zone, confirm_by timestamp with time zone, attendance_confirmed_at timestamp with time zone, attendance_confirmed_how app_public.confirmation_source);
+create type app_private.booking_terms as (status app_public.booking_status, request_expires_at timestamp with time zone, confirm_by timestamp with time zone, attendance_confirmed_at timestamp with time zone, attendance_confirmed_how app_public.confirmation_source, awaits_payment boolean);
 comment on type app_private.booking_terms is 'What a policy makes of a booking made at a certain moment.';
 
-create type app_private.deadline_action as enum ('expire_hold', 'expire_request', 'remind', 'auto_cancel', 'start', 'complete', 'lapse', 'last_call', 'sweep_blackout', 'check_minimum', 'end_slot');
+create type app_private.deadline_action as enum ('expire_hold', 'expire_request', 'remind', 'auto_cancel', 'start', 'complete', 'lapse', 'last_call', 'sweep_blackout', 'check_minimum', 'end_slot', 'await_delivery', 'remind_provider', 'expire');
 
 create type app_private.deadline_subject as enum ('booking', 'entry', 'freeing', 'blackout', 'slot');
 
-create type app_private.link_action as enum ('confirm', 'cancel', 'claim', 'decline', 'leave', 'approve', 'reject', 'unsubscribe', 'verify', 'reset', 'magic');
+create type app_private.link_action as enum ('confirm', 'cancel', 'claim', 'decline', 'leave', 'approve', 'reject', 'unsubscribe', 'verify', 'reset', 'magic', 'book', 'confirm_delivery', 'cancel_series');
 
 create type app_private.look_up as (retry_after integer, booking jsonb);
 comment on type app_private.look_up is 'A booking as its reference and address show it, or nothing; with `retry_after` (seconds) nothing was looked up.';
@@ -41,26 +41,41 @@ comment on type app_private.party is 'How many people, who they are (null where 
 create type app_private.rooms_to_lock as (resources uuid[], overdue uuid[]);
 comment on type app_private.rooms_to_lock is 'What to lock, and which holds on it are overdue.';
 
+create type app_private.series_rule as (freq text, every integer, times integer, until date, weekdays text[], month_days integer[]);
+comment on type app_private.series_rule is 'A rule of recurrence (RFC 5545), taken apart.';
+
 create type app_private.session as (outcome text, user_id uuid, session_id uuid);
 comment on type app_private.session is 'ok; again: use the successor instead; over: sign in again. Outcomes are returned, not raised, where an error would roll back what was found out.';
 
 create type app_private.sign_in_check as (retry_after integer, user_id uuid, password_hash text);
 comment on type app_private.sign_in_check is 'What to compare a password with; with `retry_after` (seconds) nothing is compared.';
 
-create type app_private.wishes as (purpose text, special_requests text, dietary_needs text, access_needs text);
-comment on type app_private.wishes is 'What a customer says of a booking, in words.';
+create type app_private.wishes as (purpose text, special_requests text, dietary_needs text, access_needs text, provider_id uuid, customer_address text, customer_phone text);
+comment on type app_private.wishes is 'What a customer says of a booking: in words, who is to serve it, and where it is to go.';
 
 create type app_public.allocation_mode as enum ('exclusive', 'capacity');
 comment on type app_public.allocation_mode is 'How room is taken: `exclusive` occupies the resources for any range of time, `capacity` takes places in dated slots.';
 
+create type app_public.alternative as (offering_id uuid, offering_name text, provider_id uuid, provider_name text, slot_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, price numeric, currency text);
+comment on type app_public.alternative is 'What somebody could book instead: another provider or offering of the same category at the same time, or another slot of the same tour.';
+
+create type app_public.automation_action as enum ('expire_hold', 'expire_request', 'remind', 'auto_cancel', 'start', 'complete', 'await_delivery', 'expire', 'remind_provider');
+comment on type app_public.automation_action is 'What time does to a booking.';
+
 create type app_public.automation_mode as enum ('off', 'dry_run', 'on');
 comment on type app_public.automation_mode is 'Whether time may act: `dry_run` only reports what it would have done.';
+
+create type app_public.automation_outcome as enum ('done', 'dry_run', 'spared', 'postponed', 'failed');
+comment on type app_public.automation_outcome is 'What came of it: `dry_run`: only noted, for the policy rehearses; `spared`: left out for good, because the reminder was not accepted by the mail server in time; `postponed`: due again later, so that the notice or the offer lasts as long as it has to; `failed`: tried without success, and tried again.';
 
 create type app_public.blackout_kind as enum ('holiday', 'maintenance', 'weather', 'custom');
 comment on type app_public.blackout_kind is 'Why nothing can be booked.';
 
 create type app_public.booking_status as enum ('held', 'pending', 'confirmed', 'in_progress', 'delivered', 'completed', 'cancelled', 'auto_cancelled', 'rejected', 'expired', 'no_show');
 comment on type app_public.booking_status is 'Where a booking is in its life; see docs/states.md. Held, pending, confirmed, in progress and delivered are live. `confirmed` is a status; the customer''s answer to the reminder is `attendance_confirmed_at`.';
+
+create type app_public.calendar_line as (kind text, starts_at timestamp with time zone, ends_at timestamp with time zone, busy_from timestamp with time zone, busy_until timestamp with time zone, offering_id uuid, offering_name text, booking_id uuid, reference text, status app_public.booking_status, party_size integer, customer_name text, customer_phone text, blackout_id uuid, reason text, customer_address text);
+comment on type app_public.calendar_line is 'What a resource does, or does not do, at a time.';
 
 create type app_public.channel as enum ('email');
 comment on type app_public.channel is 'How a message travels.';
@@ -74,6 +89,9 @@ comment on type app_public.day_summary is 'What can be booked on a day.';
 create type app_public.delivery_status as enum ('queued', 'sending', 'sent', 'dead', 'obsolete', 'suppressed');
 comment on type app_public.delivery_status is 'Outbox state of one message to one address: dead after the last try, obsolete when overtaken by events, suppressed by the daily limit, an unsubscription or a missing address.';
 
+create type app_public.figure as (resource_id uuid, resource_name text, day date, due integer, auto_cancelled integer, no_shows integer, ghost_rate double precision, reminded integer, confirmed integer, confirmation_rate double precision, offers integer, claims integer, declines integer, expiries integer, conversion double precision, last_call_claims integer, releases integer, refills integer, refill_seconds_p50 double precision, refill_seconds_p90 double precision, open_seconds double precision, booked_seconds double precision, utilisation double precision, overrides integer, links_sent integer, links_followed integer, ended integer, completed integer, completion_rate double precision, waiting integer, offered integer, answered integer, response_seconds_p50 double precision, response_seconds_p90 double precision, reviews integer, rating double precision);
+comment on type app_public.figure is 'How a resource did on a day, or in a range of days: docs/figures.md has each figure in a sentence. A rate is null where there is nothing to divide by.';
+
 create type app_public.free_range as (starts_at timestamp with time zone, ends_at timestamp with time zone);
 comment on type app_public.free_range is 'A stretch of time in which an offering can be booked.';
 
@@ -83,14 +101,32 @@ comment on type app_public.health is 'One figure of the system''s health.';
 create type app_public.manifest_line as (booking_id uuid, reference text, status app_public.booking_status, customer_name text, phone text, email text, adults integer, children integer, infants integer, places integer, attendance_confirmed boolean, special_requests text, dietary_needs text, access_needs text);
 comment on type app_public.manifest_line is 'A party of a slot, as whoever leads it needs to know it.';
 
-create type app_public.member as (membership_id uuid, user_id uuid, name text, email text, role app_public.member_role, all_offerings boolean, offering_ids uuid[]);
+create type app_public.member as (membership_id uuid, user_id uuid, name text, email text, role app_public.member_role, all_offerings boolean, offering_ids uuid[], resource_id uuid);
 comment on type app_public.member is 'Somebody with a role in an organisation.';
 
 create type app_public.member_role as enum ('owner', 'manager', 'provider');
 comment on type app_public.member_role is 'A user''s role in an organisation.';
 
+create type app_public.offender as (organization_id uuid, customer_id uuid, customer_name text, auto_cancelled integer, no_shows integer, last_at timestamp with time zone, cleared_at timestamp with time zone);
+comment on type app_public.offender is 'A customer whose bookings were released unconfirmed, or to whom nobody came.';
+
 create type app_public.offering_kind as enum ('venue', 'tour', 'service');
 comment on type app_public.offering_kind is 'What is booked.';
+
+create type app_public.payment_method as enum ('cash', 'transfer', 'stripe');
+comment on type app_public.payment_method is 'How something was paid.';
+
+create type app_public.payment_provider as enum ('manual', 'stripe');
+comment on type app_public.payment_provider is 'How money comes in: `manual`: in cash or by transfer, and somebody records it; `stripe`: the customer pays on a page of Stripe.';
+
+create type app_public.payment_purpose as enum ('price', 'deposit', 'balance');
+comment on type app_public.payment_purpose is 'What is paid: all of the price, a deposit, or what is left to pay.';
+
+create type app_public.payment_status as enum ('due', 'processing', 'failed', 'paid', 'partly_refunded', 'refunded', 'cancelled');
+comment on type app_public.payment_status is 'Where a payment is; see docs/payments.md. Due, processing and failed are open: `failed` can be tried again. `cancelled`: it is not wanted any more; money that comes all the same goes back.';
+
+create type app_public.payment_time as enum ('none', 'on_booking', 'deposit', 'on_completion');
+comment on type app_public.payment_time is 'When what is booked is paid: `none`: not here; `on_booking`: all of the price, before the booking is confirmed; `deposit`: a part of it before, the rest on completion; `on_completion`: all of it then.';
 
 create type app_public.planned_slot as (local_starts_at timestamp without time zone, outcome text, slot_id uuid);
 comment on type app_public.planned_slot is 'What became of one date of a schedule.';
@@ -103,6 +139,15 @@ comment on type app_public.quote is 'What a party pays, and of what it is made; 
 
 create type app_public.recurrence as enum ('none', 'daily', 'weekly', 'every_two_weeks', 'monthly', 'custom');
 comment on type app_public.recurrence is 'On which dates a schedule has slots.';
+
+create type app_public.revenue_figure as (resource_id uuid, resource_name text, day date, currency text, bookings integer, price numeric, refund numeric, revenue numeric, average_value numeric);
+comment on type app_public.revenue_figure is 'What the bookings of a resource on a day, or in a range of days, brought in one currency.';
+
+create type app_public.series_occurrence as (local_date date, starts_at timestamp with time zone, ends_at timestamp with time zone, booking_id uuid, code text, message text);
+comment on type app_public.series_occurrence is 'What can be, or was, done on one date of a series.';
+
+create type app_public.series_scope as enum ('this', 'following', 'all');
+comment on type app_public.series_scope is 'How much of a series is meant: `this` booking, this one and the `following`, or `all`. What is over or has ended stays as it is.';
 
 create type app_public.shortfall_action as enum ('report', 'cancel');
 comment on type app_public.shortfall_action is 'What happens to a slot that too few have booked: `report` tells its managers, `cancel` cancels it.';
@@ -172,6 +217,46 @@ CREATE INDEX freeings_slot_id_idx ON app_private.freeings USING btree (slot_id) 
 CREATE TRIGGER freeings_set_deadline AFTER INSERT OR UPDATE ON app_private.freeings FOR EACH ROW EXECUTE FUNCTION app_private.freeings_set_deadline();
 comment on table app_private.freeings is 'Room freed inside the last call, about which everyone still waiting is told once.';
 
+create table app_private.guest_requests (
+  access_needs text,
+  adults integer,
+  booking_id uuid,
+  children integer,
+  created_at timestamp with time zone not null default app_private.clock(),
+  customer_id uuid not null,
+  dietary_needs text,
+  during tstzrange not null,
+  entry_id uuid,
+  expires_at timestamp with time zone not null,
+  infants integer,
+  name text not null,
+  notification_id uuid not null,
+  offering_id uuid not null,
+  organization_id uuid not null,
+  party_size integer not null,
+  phone text,
+  purpose text,
+  slot_id uuid,
+  special_requests text,
+  constraint guest_requests_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint guest_requests_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES app_public.customers(id),
+  constraint guest_requests_entry_id_fkey FOREIGN KEY (entry_id) REFERENCES app_public.waitlist_entries(id),
+  constraint guest_requests_notification_id_fkey FOREIGN KEY (notification_id) REFERENCES app_public.notifications(id) ON DELETE CASCADE,
+  constraint guest_requests_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES app_public.offerings(id),
+  constraint guest_requests_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint guest_requests_pkey PRIMARY KEY (notification_id),
+  constraint guest_requests_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id),
+  constraint one_outcome CHECK (num_nonnulls(booking_id, entry_id) <= 1)
+);
+CREATE INDEX guest_requests_booking_id_idx ON app_private.guest_requests USING btree (booking_id) WHERE (booking_id IS NOT NULL);
+CREATE INDEX guest_requests_customer_id_idx ON app_private.guest_requests USING btree (customer_id, created_at);
+CREATE INDEX guest_requests_entry_id_idx ON app_private.guest_requests USING btree (entry_id) WHERE (entry_id IS NOT NULL);
+CREATE INDEX guest_requests_expires_at_idx ON app_private.guest_requests USING btree (expires_at);
+CREATE INDEX guest_requests_offering_id_idx ON app_private.guest_requests USING btree (offering_id);
+CREATE INDEX guest_requests_organization_id_idx ON app_private.guest_requests USING btree (organization_id, created_at);
+CREATE INDEX guest_requests_slot_id_idx ON app_private.guest_requests USING btree (slot_id) WHERE (slot_id IS NOT NULL);
+comment on table app_private.guest_requests is 'What guests asked to book by mail, and what became of it.';
+
 create table app_private.idempotency_keys (
   caller text not null,
   created_at timestamp with time zone not null default app_private.clock(),
@@ -184,6 +269,16 @@ create table app_private.idempotency_keys (
 );
 CREATE INDEX idempotency_keys_created_at_idx ON app_private.idempotency_keys USING btree (created_at);
 comment on table app_private.idempotency_keys is 'Keys of creating mutations, per caller and operation: the same key and input returns the same row.';
+
+create table app_private.invariant_check (
+  broken integer not null,
+  checked_at timestamp with time zone not null,
+  singleton boolean not null default true,
+  constraint broken_is_not_negative CHECK (broken >= 0),
+  constraint invariant_check_pkey PRIMARY KEY (singleton),
+  constraint one_check CHECK (singleton)
+);
+comment on table app_private.invariant_check is 'When the invariants were checked last, and how many rows broke one.';
 
 create table app_private.link_tokens (
   action app_private.link_action not null,
@@ -202,9 +297,11 @@ create table app_private.link_tokens (
 CASE
     WHEN action = ANY (ARRAY['verify'::app_private.link_action, 'reset'::app_private.link_action, 'magic'::app_private.link_action]) THEN user_id IS NOT NULL AND num_nonnulls(booking_id, entry_id) = 0
     WHEN action = ANY (ARRAY['approve'::app_private.link_action, 'reject'::app_private.link_action]) THEN user_id IS NOT NULL AND booking_id IS NOT NULL AND entry_id IS NULL
-    WHEN action = ANY (ARRAY['confirm'::app_private.link_action, 'cancel'::app_private.link_action]) THEN customer_id IS NOT NULL AND booking_id IS NOT NULL AND entry_id IS NULL
-    WHEN action = 'unsubscribe'::app_private.link_action THEN customer_id IS NOT NULL
-    ELSE customer_id IS NOT NULL AND entry_id IS NOT NULL AND booking_id IS NULL
+    WHEN action = ANY (ARRAY['confirm'::app_private.link_action, 'cancel'::app_private.link_action, 'confirm_delivery'::app_private.link_action]) THEN customer_id IS NOT NULL AND booking_id IS NOT NULL AND entry_id IS NULL
+    WHEN action = 'cancel_series'::app_private.link_action THEN booking_id IS NOT NULL AND entry_id IS NULL
+    WHEN action = 'unsubscribe'::app_private.link_action THEN num_nonnulls(booking_id, entry_id) = 0
+    WHEN action = ANY (ARRAY['claim'::app_private.link_action, 'decline'::app_private.link_action, 'leave'::app_private.link_action]) THEN customer_id IS NOT NULL AND entry_id IS NOT NULL AND booking_id IS NULL
+    ELSE customer_id IS NOT NULL AND delivery_id IS NOT NULL AND num_nonnulls(booking_id, entry_id) = 0
 END),
   constraint hash_is_sha_256 CHECK (octet_length(token_hash) = 32),
   constraint link_tokens_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
@@ -230,7 +327,7 @@ create table app_private.notification_kinds (
   is_optional boolean not null,
   kind text not null,
   urgent boolean not null,
-  constraint current_while_is_known CHECK (current_while = ANY (ARRAY['always'::text, 'booking_live'::text, 'booking_unconfirmed'::text, 'booking_pending'::text, 'offer_live'::text, 'entry_waiting'::text])),
+  constraint current_while_is_known CHECK (current_while = ANY (ARRAY['always'::text, 'booking_live'::text, 'booking_unconfirmed'::text, 'booking_pending'::text, 'offer_live'::text, 'entry_waiting'::text, 'booking_in_progress'::text, 'booking_delivered'::text, 'payment_open'::text])),
   constraint essential_is_not_optional CHECK (NOT (costs_a_booking AND is_optional)),
   constraint notification_kinds_pkey PRIMARY KEY (kind)
 );
@@ -256,6 +353,13 @@ create table app_private.occupancies (
 CREATE INDEX occupancies_organization_id_idx ON app_private.occupancies USING btree (organization_id);
 comment on table app_private.occupancies is 'This booking, or slot, has this resource in this range, buffers included. Exists only while it does.';
 
+create table app_private.payment_transitions (
+  from_status app_public.payment_status not null,
+  to_status app_public.payment_status not null,
+  constraint payment_transitions_pkey PRIMARY KEY (from_status, to_status)
+);
+comment on table app_private.payment_transitions is 'The only changes of status there are (docs/payments.md); a trigger holds payments to them.';
+
 create table app_private.pending_sign_ups (
   created_at timestamp with time zone not null default app_private.clock(),
   locale text,
@@ -271,6 +375,17 @@ create table app_private.pending_sign_ups (
 CREATE INDEX pending_sign_ups_created_at_idx ON app_private.pending_sign_ups USING btree (created_at);
 CREATE INDEX pending_sign_ups_user_id_idx ON app_private.pending_sign_ups USING btree (user_id);
 comment on table app_private.pending_sign_ups is 'What was entered at sign-up, bound to the mail that asks for the proof of the address.';
+
+create table app_private.photo_files (
+  booking_id uuid not null,
+  id uuid not null default uuidv7(),
+  remove_at timestamp with time zone,
+  constraint photo_files_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint photo_files_pkey PRIMARY KEY (id)
+);
+CREATE INDEX photo_files_booking_id_idx ON app_private.photo_files USING btree (booking_id);
+CREATE INDEX photo_files_remove_at_idx ON app_private.photo_files USING btree (remove_at) WHERE (remove_at IS NOT NULL);
+comment on table app_private.photo_files is 'The files there are or may be in the storage of photos, by their names there; `remove_at` is null while a photo uses it.';
 
 create table app_private.refresh_tokens (
   created_at timestamp with time zone not null default app_private.clock(),
@@ -309,6 +424,18 @@ create table app_private.simulated_clock (
   constraint simulated_clock_pkey PRIMARY KEY (singleton)
 );
 comment on table app_private.simulated_clock is 'The simulated time, if any; only the owner may touch it.';
+
+create table app_private.stripe_events (
+  id text not null,
+  payment_id uuid,
+  received_at timestamp with time zone not null default app_private.clock(),
+  type text not null,
+  constraint stripe_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES app_public.payments(id),
+  constraint stripe_events_pkey PRIMARY KEY (id)
+);
+CREATE INDEX stripe_events_payment_id_idx ON app_private.stripe_events USING btree (payment_id);
+CREATE INDEX stripe_events_received_at_idx ON app_private.stripe_events USING btree (received_at);
+comment on table app_private.stripe_events is 'What Stripe has told us: an event that comes again changes nothing.';
 
 create table app_private.taken_places (
   booking_id uuid not null,
@@ -408,6 +535,55 @@ comment on column app_public.audit_log.user_agent is '@behavior -*
 Program the request came from.';
 comment on column app_public.audit_log.via is 'graphql, link, job or sql.';
 
+create table app_public.automation_events (
+  attempts integer not null default 1,
+  booking_id uuid not null,
+  done_at timestamp with time zone,
+  due_at timestamp with time zone not null,
+  error text,
+  id uuid not null default uuidv7(),
+  organization_id uuid not null,
+  outcome app_public.automation_outcome not null,
+  reminder integer,
+  what app_public.automation_action not null,
+  constraint attempts_are_counted CHECK (attempts >= 1),
+  constraint automation_events_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint automation_events_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint automation_events_pkey PRIMARY KEY (id),
+  constraint done_unless_failed CHECK ((done_at IS NULL) = (outcome = 'failed'::app_public.automation_outcome))
+);
+alter table app_public.automation_events enable row level security;
+alter table app_public.automation_events force row level security;
+CREATE UNIQUE INDEX automation_events_once ON app_public.automation_events USING btree (booking_id, what, due_at);
+CREATE INDEX automation_events_organization_id_idx ON app_public.automation_events USING btree (organization_id, due_at);
+create policy admin_all on app_public.automation_events as permissive for select to reslot_admin using (true);
+create policy owner_all on app_public.automation_events as permissive for all to reslot_owner using (true) with check (true);
+create policy read_with_booking on app_public.automation_events as permissive for select to reslot_user using ((EXISTS ( SELECT
+   FROM app_public.bookings b
+  WHERE (b.id = automation_events.booking_id))));
+grant select on app_public.automation_events to reslot_admin;
+grant select (id) on app_public.automation_events to reslot_user;
+grant select (organization_id) on app_public.automation_events to reslot_user;
+grant select (booking_id) on app_public.automation_events to reslot_user;
+grant select (what) on app_public.automation_events to reslot_user;
+grant select (due_at) on app_public.automation_events to reslot_user;
+grant select (done_at) on app_public.automation_events to reslot_user;
+grant select (outcome) on app_public.automation_events to reslot_user;
+grant select (attempts) on app_public.automation_events to reslot_user;
+grant select (reminder) on app_public.automation_events to reslot_user;
+comment on table app_public.automation_events is 'What time did to a booking, or tried to.';
+comment on column app_public.automation_events.attempts is 'How often it was tried; more than once if something went wrong.';
+comment on column app_public.automation_events.booking_id is 'The booking.';
+comment on column app_public.automation_events.done_at is 'When it was done; null if it was not yet.';
+comment on column app_public.automation_events.due_at is 'When it was due.';
+comment on column app_public.automation_events.error is '@behavior -*
+What went wrong last, in words.';
+comment on column app_public.automation_events.id is 'Identifier (UUID version 7).';
+comment on column app_public.automation_events.organization_id is 'The organisation.';
+comment on column app_public.automation_events.outcome is 'What came of it.';
+comment on column app_public.automation_events.reminder is 'Which reminder went out, counted from 1; null for everything else.';
+comment on column app_public.automation_events.what is 'What was to be done.';
+
 create table app_public.blackouts (
   cancels_bookings boolean not null default false,
   created_at timestamp with time zone not null default app_private.clock(),
@@ -443,6 +619,7 @@ create policy admin_all on app_public.blackouts as permissive for select to resl
 create policy owner_all on app_public.blackouts as permissive for all to reslot_owner using (true) with check (true);
 create policy read_current on app_public.blackouts as permissive for select to reslot_anonymous, reslot_user using (((lifted_at IS NULL) AND (ends_at > ( SELECT app_private.clock() AS clock))));
 create policy read_managed on app_public.blackouts as permissive for select to reslot_user using (((organization_id IN ( SELECT app_private.managed_organization_ids() AS managed_organization_ids)) OR (offering_id IN ( SELECT app_private.managed_offering_ids() AS managed_offering_ids))));
+create policy read_own on app_public.blackouts as permissive for select to reslot_user using ((resource_id IN ( SELECT app_private.own_resource_ids() AS own_resource_ids)));
 grant select on app_public.blackouts to reslot_admin;
 grant select on app_public.blackouts to reslot_anonymous;
 grant select on app_public.blackouts to reslot_user;
@@ -514,26 +691,80 @@ comment on column app_public.booking_modifications.to_price is 'The price after.
 comment on column app_public.booking_modifications.to_slot_id is 'The slot after.';
 comment on column app_public.booking_modifications.to_starts_at is 'The start after.';
 
+create table app_public.booking_photos (
+  booking_id uuid not null,
+  bytes integer not null,
+  created_at timestamp with time zone not null default app_private.clock(),
+  created_by uuid,
+  height integer not null,
+  id uuid not null,
+  organization_id uuid not null,
+  sha256 text not null,
+  width integer not null,
+  constraint booking_photos_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint booking_photos_created_by_fkey FOREIGN KEY (created_by) REFERENCES app_public.users(id),
+  constraint booking_photos_id_fkey FOREIGN KEY (id) REFERENCES app_private.photo_files(id),
+  constraint booking_photos_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint booking_photos_pkey PRIMARY KEY (id),
+  constraint photo_has_a_size CHECK (LEAST(width, height, bytes) > 0),
+  constraint sha256_is_hexadecimal CHECK (sha256 ~ '^[0-9a-f]{64}$'::text)
+);
+alter table app_public.booking_photos enable row level security;
+alter table app_public.booking_photos force row level security;
+CREATE INDEX booking_photos_booking_id_idx ON app_public.booking_photos USING btree (booking_id, created_at);
+CREATE INDEX booking_photos_created_by_idx ON app_public.booking_photos USING btree (created_by) WHERE (created_by IS NOT NULL);
+CREATE INDEX booking_photos_organization_id_idx ON app_public.booking_photos USING btree (organization_id, created_at);
+CREATE TRIGGER booking_photos_audit AFTER INSERT OR DELETE ON app_public.booking_photos FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'sha256');
+CREATE TRIGGER booking_photos_audit_update AFTER UPDATE ON app_public.booking_photos FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'sha256');
+CREATE TRIGGER booking_photos_file AFTER DELETE ON app_public.booking_photos FOR EACH ROW EXECUTE FUNCTION app_private.let_photo_file_go();
+create policy admin_all on app_public.booking_photos as permissive for select to reslot_admin using (true);
+create policy owner_all on app_public.booking_photos as permissive for all to reslot_owner using (true) with check (true);
+create policy read_with_booking on app_public.booking_photos as permissive for select to reslot_user using ((EXISTS ( SELECT
+   FROM app_public.bookings b
+  WHERE (b.id = booking_photos.booking_id))));
+grant select on app_public.booking_photos to reslot_admin;
+grant select on app_public.booking_photos to reslot_user;
+comment on table app_public.booking_photos is 'Photos of what was delivered: JPEG pictures, at `/photos/` and the id for whoever sees the booking. They are added over HTTP.';
+comment on column app_public.booking_photos.booking_id is 'The booking.';
+comment on column app_public.booking_photos.bytes is 'Size of the file.';
+comment on column app_public.booking_photos.created_at is 'When it was added.';
+comment on column app_public.booking_photos.created_by is 'Who added it.';
+comment on column app_public.booking_photos.height is 'Height in pixels.';
+comment on column app_public.booking_photos.id is 'Identifier (UUID version 7).';
+comment on column app_public.booking_photos.organization_id is 'The organisation.';
+comment on column app_public.booking_photos.sha256 is 'SHA-256 of the file, in hexadecimal digits.';
+comment on column app_public.booking_photos.width is 'Width in pixels.';
+
 create table app_public.bookings (
   access_needs text,
   adult_price numeric(18,2),
   adults integer,
+  answered_at timestamp with time zone,
   attendance_confirmed_at timestamp with time zone,
   attendance_confirmed_how app_public.confirmation_source,
   auto_cancel_reason text,
   auto_cancelled_at timestamp with time zone,
+  awaits_delivery_since timestamp with time zone,
+  awaits_payment boolean not null default false,
   child_price numeric(18,2),
   children integer,
   confirm_by timestamp with time zone,
   created_at timestamp with time zone not null default app_private.clock(),
   created_by uuid,
   currency text not null,
+  customer_address text,
   customer_id uuid not null,
+  customer_phone text,
+  delivered_at timestamp with time zone,
+  delivery_answer_by timestamp with time zone,
+  delivery_confirmed_at timestamp with time zone,
+  delivery_notes text,
   dietary_needs text,
   discount numeric(18,2),
   ended_at timestamp with time zone,
   ended_reason text,
   ends_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
   hold_expires_at timestamp with time zone,
   id uuid not null default uuidv7(),
   infant_price numeric(18,2),
@@ -549,14 +780,21 @@ create table app_public.bookings (
   places integer not null default 1,
   policy_version_id uuid not null,
   price numeric(18,2) not null default 0,
+  provider_id uuid,
+  provider_reminded_at timestamp with time zone,
   purpose text,
+  recommendations text,
   reference text not null,
   refund numeric(18,2),
+  refund_share numeric not null default 1,
   reminder_sent_at timestamp with time zone,
   reminders_done integer not null default 0,
   request_expires_at timestamp with time zone,
+  review_id uuid,
   room tstzrange not null,
   sequence integer not null default 0,
+  series_date date,
+  series_id uuid,
   slot_id uuid,
   spared_at timestamp with time zone,
   special_requests text,
@@ -567,6 +805,7 @@ create table app_public.bookings (
   tax_included boolean,
   unclaimed boolean not null default false,
   would_auto_cancel_at timestamp with time zone,
+  would_expire_at timestamp with time zone,
   constraint auto_cancellation_has_a_reason CHECK ((status = 'auto_cancelled'::app_public.booking_status) = (auto_cancelled_at IS NOT NULL) AND (auto_cancelled_at IS NULL) = (auto_cancel_reason IS NULL)),
   constraint bookings_created_by_fkey FOREIGN KEY (created_by) REFERENCES app_public.users(id),
   constraint bookings_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES app_public.customers(id),
@@ -575,13 +814,20 @@ create table app_public.bookings (
   constraint bookings_override_by_fkey FOREIGN KEY (override_by) REFERENCES app_public.users(id),
   constraint bookings_pkey PRIMARY KEY (id),
   constraint bookings_policy_version_id_fkey FOREIGN KEY (policy_version_id) REFERENCES app_public.policy_versions(id),
+  constraint bookings_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES app_public.resources(id),
   constraint bookings_reference_key UNIQUE (organization_id, reference),
+  constraint bookings_review_id_fkey FOREIGN KEY (review_id) REFERENCES app_public.reviews(id),
+  constraint bookings_series_id_fkey FOREIGN KEY (series_id) REFERENCES app_public.recurring_bookings(id),
   constraint bookings_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id),
   constraint confirmation_has_a_source CHECK ((attendance_confirmed_at IS NULL) = (attendance_confirmed_how IS NULL)),
+  constraint delivered_has_a_time CHECK ((delivered_at IS NULL) = (delivery_answer_by IS NULL) AND (delivered_at IS NOT NULL OR status <> 'delivered'::app_public.booking_status AND num_nonnulls(delivery_notes, recommendations, delivery_confirmed_at) = 0)),
+  constraint delivery_is_awaited_in_progress CHECK (awaits_delivery_since IS NULL OR status = 'in_progress'::app_public.booking_status),
+  constraint delivery_texts_are_bounded CHECK (GREATEST(length(delivery_notes), length(recommendations)) <= 2000),
   constraint ended_means_not_live CHECK ((ended_at IS NULL) = (status = ANY (ARRAY['held'::app_public.booking_status, 'pending'::app_public.booking_status, 'confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))),
   constraint holds_are_unclaimed CHECK (status <> 'held'::app_public.booking_status OR unclaimed),
   constraint holds_have_a_deadline CHECK ((status = 'held'::app_public.booking_status) = (hold_expires_at IS NOT NULL)),
   constraint needs_are_bounded CHECK (GREATEST(length(special_requests), length(dietary_needs), length(access_needs)) <= 500),
+  constraint of_a_series_on_a_date CHECK (num_nonnulls(series_id, series_date) = ANY (ARRAY[0, 2])),
   constraint override_has_a_reason CHECK (num_nonnulls(override_at, override_reason) = ANY (ARRAY[0, 2])),
   constraint party_adds_up CHECK (
 CASE
@@ -589,6 +835,7 @@ CASE
     ELSE num_nonnulls(adults, children, infants) = 3 AND (adults + children + infants) = party_size AND LEAST(adults, children, infants) >= 0 AND (adults + children) > 0
 END),
   constraint party_is_positive CHECK (party_size >= 1 AND party_size <= 100000),
+  constraint payment_is_awaited_pending CHECK (NOT awaits_payment OR status = 'pending'::app_public.booking_status),
   constraint places_are_of_the_party CHECK (places >= 1 AND places <= party_size),
   constraint price_adds_up CHECK (
 CASE
@@ -602,51 +849,71 @@ END),
   constraint purpose_is_bounded CHECK (length(purpose) <= 500),
   constraint range_is_finite_and_forward CHECK (isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at),
   constraint refund_is_of_the_price CHECK (refund >= 0::numeric AND refund <= price),
+  constraint refund_share_is_a_part CHECK (refund_share >= 0::numeric AND refund_share <= 1::numeric),
   constraint requests_have_a_deadline CHECK (status <> 'pending'::app_public.booking_status OR request_expires_at IS NOT NULL),
-  constraint room_covers_booking CHECK (room @> tstzrange(starts_at, ends_at))
+  constraint room_covers_booking CHECK (room @> tstzrange(starts_at, ends_at)),
+  constraint visit_is_bounded CHECK (length(customer_address) <= 500 AND app_private.is_short_line(customer_phone))
 );
 alter table app_public.bookings enable row level security;
 alter table app_public.bookings force row level security;
 CREATE INDEX bookings_created_by_idx ON app_public.bookings USING btree (created_by);
 CREATE INDEX bookings_customer_id_idx ON app_public.bookings USING btree (customer_id, starts_at);
+CREATE INDEX bookings_expired_idx ON app_public.bookings USING btree (organization_id, ended_at) WHERE ((status = 'expired'::app_public.booking_status) AND (NOT unclaimed));
 CREATE INDEX bookings_holds_idx ON app_public.bookings USING btree (offering_id, hold_expires_at) WHERE (hold_expires_at IS NOT NULL);
 CREATE INDEX bookings_live_organization_idx ON app_public.bookings USING btree (organization_id, starts_at) WHERE (ended_at IS NULL);
+CREATE INDEX bookings_offences_idx ON app_public.bookings USING btree (organization_id, customer_id, ended_at) WHERE (status = ANY (ARRAY['auto_cancelled'::app_public.booking_status, 'no_show'::app_public.booking_status]));
 CREATE INDEX bookings_offering_id_idx ON app_public.bookings USING btree (offering_id, starts_at);
 CREATE INDEX bookings_override_by_idx ON app_public.bookings USING btree (override_by) WHERE (override_by IS NOT NULL);
 CREATE INDEX bookings_policy_version_id_idx ON app_public.bookings USING btree (policy_version_id) WHERE (ended_at IS NULL);
+CREATE INDEX bookings_provider_id_idx ON app_public.bookings USING btree (provider_id, starts_at) WHERE (provider_id IS NOT NULL);
+CREATE UNIQUE INDEX bookings_review_id_idx ON app_public.bookings USING btree (review_id) WHERE (review_id IS NOT NULL);
+CREATE UNIQUE INDEX bookings_series_id_idx ON app_public.bookings USING btree (series_id, series_date);
 CREATE INDEX bookings_slot_id_idx ON app_public.bookings USING btree (slot_id);
 CREATE INDEX bookings_spared_idx ON app_public.bookings USING btree (organization_id, spared_at) WHERE (spared_at IS NOT NULL);
 CREATE INDEX bookings_would_auto_cancel_idx ON app_public.bookings USING btree (organization_id, would_auto_cancel_at) WHERE (would_auto_cancel_at IS NOT NULL);
-CREATE TRIGGER bookings_audit AFTER INSERT OR DELETE ON app_public.bookings FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs');
-CREATE TRIGGER bookings_audit_update AFTER UPDATE ON app_public.bookings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs');
+CREATE TRIGGER bookings_audit AFTER INSERT OR DELETE ON app_public.bookings FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs', 'customer_address', 'customer_phone', 'delivery_notes', 'recommendations');
+CREATE TRIGGER bookings_audit_update AFTER UPDATE ON app_public.bookings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'purpose', 'special_requests', 'dietary_needs', 'access_needs', 'customer_address', 'customer_phone', 'delivery_notes', 'recommendations');
 CREATE TRIGGER bookings_check_transition BEFORE UPDATE OF status ON app_public.bookings FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION app_private.bookings_check_transition();
+CREATE TRIGGER bookings_keep_payments AFTER INSERT ON app_public.bookings FOR EACH ROW WHEN (new.price > 0::numeric AND new.status <> 'held'::app_public.booking_status) EXECUTE FUNCTION app_private.bookings_keep_payments();
+CREATE TRIGGER bookings_keep_payments_update AFTER UPDATE OF status, price, awaits_payment ON app_public.bookings FOR EACH ROW WHEN (GREATEST(old.price, new.price) > 0::numeric AND (old.status IS DISTINCT FROM new.status OR old.price IS DISTINCT FROM new.price OR old.awaits_payment IS DISTINCT FROM new.awaits_payment)) EXECUTE FUNCTION app_private.bookings_keep_payments();
 CREATE TRIGGER bookings_set_deadline AFTER INSERT OR UPDATE ON app_public.bookings FOR EACH ROW EXECUTE FUNCTION app_private.bookings_set_deadline();
 create policy admin_all on app_public.bookings as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.bookings as permissive for all to reslot_owner using (true) with check (true);
 create policy read_managed on app_public.bookings as permissive for select to reslot_user using ((offering_id = ANY (ARRAY( SELECT app_private.managed_offering_ids() AS managed_offering_ids))));
 create policy read_own on app_public.bookings as permissive for select to reslot_user using ((customer_id = ANY (ARRAY( SELECT app_private.own_customer_ids() AS own_customer_ids))));
+create policy read_served on app_public.bookings as permissive for select to reslot_user using (((provider_id = ANY (ARRAY( SELECT app_private.own_resource_ids() AS own_resource_ids))) AND (NOT unclaimed)));
 grant select on app_public.bookings to reslot_admin;
 grant select on app_public.bookings to reslot_user;
 comment on table app_public.bookings is 'A customer''s claim on room. A hold is one with status `held`: room kept for the person an offer was made to.';
 comment on column app_public.bookings.access_needs is 'What they need to take part.';
 comment on column app_public.bookings.adult_price is 'What each adult pays.';
 comment on column app_public.bookings.adults is 'How many of the party are adults; only where places are booked.';
+comment on column app_public.bookings.answered_at is 'When the request was accepted or rejected by somebody; from `madeAt` to here is the time it took.';
 comment on column app_public.bookings.attendance_confirmed_at is 'When attendance was confirmed.';
 comment on column app_public.bookings.attendance_confirmed_how is 'How attendance was confirmed.';
 comment on column app_public.bookings.auto_cancel_reason is 'Why it was released.';
 comment on column app_public.bookings.auto_cancelled_at is 'When it was released because nobody confirmed.';
+comment on column app_public.bookings.awaits_delivery_since is 'Since when its time is over and it only has to be delivered; its room is free again.';
+comment on column app_public.bookings.awaits_payment is 'Whether it is pending for its payment, and for nobody''s yes; `requestExpiresAt` says until when.';
 comment on column app_public.bookings.child_price is 'What each child pays.';
 comment on column app_public.bookings.children is 'How many are children.';
 comment on column app_public.bookings.confirm_by is 'Until when attendance is to be confirmed; null: nothing to confirm.';
 comment on column app_public.bookings.created_at is 'When it was first entered (a claimed hold: when the offer was made).';
 comment on column app_public.bookings.created_by is 'The user who entered it.';
 comment on column app_public.bookings.currency is 'ISO 4217 code of the price.';
+comment on column app_public.bookings.customer_address is 'Where the service goes, if it goes to the customer.';
 comment on column app_public.bookings.customer_id is 'For whom.';
+comment on column app_public.bookings.customer_phone is 'How to reach them there.';
+comment on column app_public.bookings.delivered_at is 'When whoever serves it said that it was done.';
+comment on column app_public.bookings.delivery_answer_by is 'When it is completed without the customer''s word.';
+comment on column app_public.bookings.delivery_confirmed_at is 'When the customer confirmed that it was delivered.';
+comment on column app_public.bookings.delivery_notes is 'What they say of it.';
 comment on column app_public.bookings.dietary_needs is 'What they may or may not eat.';
 comment on column app_public.bookings.discount is 'What a group does not pay of it.';
 comment on column app_public.bookings.ended_at is 'When it stopped being live.';
 comment on column app_public.bookings.ended_reason is 'Why it ended, as the customer is told.';
 comment on column app_public.bookings.ends_at is 'End.';
+comment on column app_public.bookings.expires_at is 'When it expires if nobody says that it was delivered, nor that it takes longer; known once it has begun.';
 comment on column app_public.bookings.hold_expires_at is 'When a hold ends: the claim deadline once the mail server has accepted the offer, until then the last call.';
 comment on column app_public.bookings.id is 'Identifier (UUID version 7).';
 comment on column app_public.bookings.infant_price is 'What each infant pays.';
@@ -662,16 +929,23 @@ comment on column app_public.bookings.person_price is 'Price of a person that it
 comment on column app_public.bookings.places is 'How many places of the slot it takes; infants count unless the policy says not.';
 comment on column app_public.bookings.policy_version_id is 'The rules it was made under.';
 comment on column app_public.bookings.price is 'Price it was sold at, in all.';
+comment on column app_public.bookings.provider_id is 'Who serves it: the resource it takes of the offering''s pool, or the one resource of a service without a pool.';
+comment on column app_public.bookings.provider_reminded_at is 'When its provider was reminded of it.';
 comment on column app_public.bookings.purpose is 'What for, in the customer''s words.';
+comment on column app_public.bookings.recommendations is 'What they recommend to the customer.';
 comment on column app_public.bookings.reference is 'What a person can read out, such as RS-20261120-7K3QXA.';
 comment on column app_public.bookings.refund is 'What of the price is to be given back, if it was cancelled.';
+comment on column app_public.bookings.refund_share is 'The largest part of its price that its customer may still get back: moving it does not bring back what was lost by then.';
 comment on column app_public.bookings.reminder_sent_at is 'When the mail server accepted the reminder that asks for confirmation.';
 comment on column app_public.bookings.reminders_done is '@behavior -*
 How many of the policy''s reminders are dealt with.';
 comment on column app_public.bookings.request_expires_at is 'When an unanswered request ends.';
+comment on column app_public.bookings.review_id is 'What the customer says of it, if they do.';
 comment on column app_public.bookings.room is '@behavior -*
 The range its resources are occupied: start and end with the buffers.';
 comment on column app_public.bookings.sequence is 'Counts changes of time or place (the SEQUENCE of its calendar event, RFC 5545).';
+comment on column app_public.bookings.series_date is 'The date of the series it was booked for; stays the same when it is moved.';
+comment on column app_public.bookings.series_id is 'The series it was booked in, if in one.';
 comment on column app_public.bookings.slot_id is 'The slot, if places are booked.';
 comment on column app_public.bookings.spared_at is 'When the release was omitted because the reminder had not been accepted in time.';
 comment on column app_public.bookings.special_requests is 'What the customer wishes.';
@@ -682,6 +956,7 @@ comment on column app_public.bookings.tax is 'The tax on what is left: included 
 comment on column app_public.bookings.tax_included is 'Whether the tax is included.';
 comment on column app_public.bookings.unclaimed is 'Whether this is a hold that nobody has claimed; `myBookings` leaves those out.';
 comment on column app_public.bookings.would_auto_cancel_at is 'When it would have been released, under a policy that only rehearses.';
+comment on column app_public.bookings.would_expire_at is 'When it would have expired, under a policy that only rehearses.';
 
 create table app_public.customers (
   created_at timestamp with time zone not null default app_private.clock(),
@@ -691,6 +966,7 @@ create table app_public.customers (
   id uuid not null default uuidv7(),
   locale text,
   name text,
+  offences_cleared_at timestamp with time zone,
   organization_id uuid not null,
   phone text,
   time_zone text,
@@ -736,6 +1012,7 @@ comment on column app_public.customers.erased_at is 'When the person was erased,
 comment on column app_public.customers.id is 'Identifier (UUID version 7).';
 comment on column app_public.customers.locale is 'Language of their mails (BCP 47); null: the organisation''s.';
 comment on column app_public.customers.name is 'Name.';
+comment on column app_public.customers.offences_cleared_at is 'Until when what they did not use counts no longer, if a manager has cleared it (`clearOffences`); who and why is in the log.';
 comment on column app_public.customers.organization_id is 'The organisation that knows them.';
 comment on column app_public.customers.phone is 'Phone number, as typed.';
 comment on column app_public.customers.time_zone is 'IANA time zone for quiet hours; null: the resource''s.';
@@ -848,19 +1125,24 @@ create table app_public.memberships (
   created_at timestamp with time zone not null default app_private.clock(),
   id uuid not null default uuidv7(),
   organization_id uuid not null,
+  resource_id uuid,
   role app_public.member_role not null,
+  unsubscribed_at timestamp with time zone,
   user_id uuid not null,
   constraint memberships_one_per_user UNIQUE (organization_id, user_id),
   constraint memberships_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
   constraint memberships_pkey PRIMARY KEY (id),
+  constraint memberships_resource_id_fkey FOREIGN KEY (resource_id) REFERENCES app_public.resources(id),
   constraint memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES app_public.users(id) ON DELETE CASCADE,
   constraint owners_manage_all CHECK (role <> 'owner'::app_public.member_role OR all_offerings)
 );
 alter table app_public.memberships enable row level security;
 alter table app_public.memberships force row level security;
+CREATE INDEX memberships_resource_id_idx ON app_public.memberships USING btree (resource_id);
 CREATE INDEX memberships_user_id_idx ON app_public.memberships USING btree (user_id);
 CREATE TRIGGER memberships_audit AFTER INSERT OR DELETE ON app_public.memberships FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id');
 CREATE TRIGGER memberships_audit_update AFTER UPDATE ON app_public.memberships FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id');
+CREATE TRIGGER memberships_check_same_organization BEFORE INSERT OR UPDATE OF organization_id, resource_id ON app_public.memberships FOR EACH ROW EXECUTE FUNCTION app_private.check_same_organization();
 create policy admin_all on app_public.memberships as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.memberships as permissive for all to reslot_owner using (true) with check (true);
 create policy read_managed on app_public.memberships as permissive for select to reslot_user using ((organization_id IN ( SELECT app_private.managed_organization_ids() AS managed_organization_ids)));
@@ -872,7 +1154,9 @@ comment on column app_public.memberships.all_offerings is 'Whether a manager man
 comment on column app_public.memberships.created_at is 'When the membership began.';
 comment on column app_public.memberships.id is 'Identifier (UUID version 7).';
 comment on column app_public.memberships.organization_id is 'The organisation.';
+comment on column app_public.memberships.resource_id is 'The resource this member is: the bookings it serves are theirs to see and to carry out.';
 comment on column app_public.memberships.role is 'Owner, manager or provider.';
+comment on column app_public.memberships.unsubscribed_at is 'When the member unsubscribed from optional mail, if they did.';
 comment on column app_public.memberships.user_id is 'The member.';
 
 create table app_public.notifications (
@@ -932,6 +1216,7 @@ comment on column app_public.notifications.read_at is 'When it was marked as rea
 comment on column app_public.notifications.user_id is 'the user told (managers, accounts).';
 
 create table app_public.offering_resources (
+  in_pool boolean not null default false,
   offering_id uuid not null,
   organization_id uuid not null,
   resource_id uuid not null,
@@ -952,7 +1237,8 @@ create policy read_all on app_public.offering_resources as permissive for select
 grant select on app_public.offering_resources to reslot_admin;
 grant select on app_public.offering_resources to reslot_anonymous;
 grant select on app_public.offering_resources to reslot_user;
-comment on table app_public.offering_resources is 'The resources an offering uses, all of them at once. A divisible hall is three offerings over two rooms.';
+comment on table app_public.offering_resources is 'The resources an offering uses: all of them at once, but of those in its pool (the providers of a service) one. A divisible hall is three offerings over two rooms.';
+comment on column app_public.offering_resources.in_pool is 'Whether it is one of several of which a booking takes one, as any provider of a service.';
 comment on column app_public.offering_resources.offering_id is 'The offering.';
 comment on column app_public.offering_resources.organization_id is 'The organisation of both.';
 comment on column app_public.offering_resources.resource_id is 'A resource it uses.';
@@ -961,9 +1247,12 @@ create table app_public.offerings (
   address text,
   allocation app_public.allocation_mode not null default 'exclusive'::app_public.allocation_mode,
   archived_at timestamp with time zone,
+  at_customer boolean not null default false,
+  category text,
   created_at timestamp with time zone not null default app_private.clock(),
   description text,
   directions text,
+  duration interval,
   id uuid not null default uuidv7(),
   kind app_public.offering_kind not null,
   name text not null,
@@ -971,21 +1260,29 @@ create table app_public.offerings (
   policy_id uuid not null,
   price numeric(12,2) not null default 0,
   support_contact text,
+  travel_time interval not null default '00:00:00'::interval,
+  constraint category_is_short_line CHECK (app_private.is_short_line(category)),
+  constraint duration_is_bounded CHECK (duration > '00:00:00'::interval AND duration <= '366 days'::interval),
+  constraint duration_is_of_time CHECK (duration IS NULL OR allocation = 'exclusive'::app_public.allocation_mode),
   constraint name_is_short_line CHECK (app_private.is_short_line(name)),
   constraint offerings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
   constraint offerings_pkey PRIMARY KEY (id),
   constraint offerings_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES app_public.policies(id),
   constraint price_is_not_negative CHECK (price >= 0::numeric),
-  constraint texts_are_bounded CHECK (GREATEST(length(description), length(address), length(directions), length(support_contact)) <= 4000)
+  constraint texts_are_bounded CHECK (GREATEST(length(description), length(address), length(directions), length(support_contact)) <= 4000),
+  constraint travel_time_is_bounded CHECK (travel_time >= '00:00:00'::interval AND travel_time <= '24:00:00'::interval),
+  constraint visit_is_of_time CHECK (allocation = 'exclusive'::app_public.allocation_mode OR NOT at_customer AND travel_time = '00:00:00'::interval)
 );
 alter table app_public.offerings enable row level security;
 alter table app_public.offerings force row level security;
+CREATE INDEX offerings_category_idx ON app_public.offerings USING btree (category, organization_id);
 CREATE INDEX offerings_organization_id_idx ON app_public.offerings USING btree (organization_id, name);
 CREATE INDEX offerings_policy_id_idx ON app_public.offerings USING btree (policy_id);
 CREATE TRIGGER offerings_audit AFTER INSERT OR DELETE ON app_public.offerings FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id');
 CREATE TRIGGER offerings_audit_update AFTER UPDATE ON app_public.offerings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id');
 CREATE TRIGGER offerings_check_same_organization BEFORE INSERT OR UPDATE OF organization_id, policy_id ON app_public.offerings FOR EACH ROW EXECUTE FUNCTION app_private.check_same_organization();
 CREATE TRIGGER offerings_hand_on AFTER UPDATE OF archived_at ON app_public.offerings FOR EACH ROW WHEN (old.archived_at IS NOT NULL AND new.archived_at IS NULL) EXECUTE FUNCTION app_private.hand_on_what_came_back();
+CREATE TRIGGER offerings_normalise BEFORE INSERT OR UPDATE OF duration, travel_time ON app_public.offerings FOR EACH ROW EXECUTE FUNCTION app_private.offerings_normalise();
 CREATE TRIGGER offerings_take_back AFTER UPDATE OF archived_at ON app_public.offerings FOR EACH ROW WHEN (old.archived_at IS NULL AND new.archived_at IS NOT NULL) EXECUTE FUNCTION app_private.take_back_what_went();
 create policy admin_all on app_public.offerings as permissive for all to reslot_admin using (true) with check (true);
 create policy insert_managed on app_public.offerings as permissive for insert to reslot_user with check ((organization_id IN ( SELECT app_private.managed_organization_ids() AS managed_organization_ids)));
@@ -1017,13 +1314,24 @@ grant insert, update (price) on app_public.offerings to reslot_admin;
 grant insert, update (price) on app_public.offerings to reslot_user;
 grant update (archived_at) on app_public.offerings to reslot_admin;
 grant update (archived_at) on app_public.offerings to reslot_user;
+grant insert, update (category) on app_public.offerings to reslot_admin;
+grant insert, update (category) on app_public.offerings to reslot_user;
+grant insert, update (duration) on app_public.offerings to reslot_admin;
+grant insert, update (duration) on app_public.offerings to reslot_user;
+grant insert, update (at_customer) on app_public.offerings to reslot_admin;
+grant insert, update (at_customer) on app_public.offerings to reslot_user;
+grant insert, update (travel_time) on app_public.offerings to reslot_admin;
+grant insert, update (travel_time) on app_public.offerings to reslot_user;
 comment on table app_public.offerings is 'What is booked: a venue, a tour or a service.';
 comment on column app_public.offerings.address is 'Where it is.';
 comment on column app_public.offerings.allocation is 'How its room is taken.';
 comment on column app_public.offerings.archived_at is 'When it stopped being offered, if it did; offerings are never deleted.';
+comment on column app_public.offerings.at_customer is 'Whether it goes to the customer, who then says where.';
+comment on column app_public.offerings.category is 'What it is a kind of, in the organisation''s own words: others of the same category may stand in for it.';
 comment on column app_public.offerings.created_at is 'When it was created.';
 comment on column app_public.offerings.description is 'What it is, for customers.';
 comment on column app_public.offerings.directions is 'How to get there.';
+comment on column app_public.offerings.duration is 'How long it takes; a booking then needs no end. None: the customer chooses.';
 comment on column app_public.offerings.id is 'Identifier (UUID version 7).';
 comment on column app_public.offerings.kind is 'Venue, tour or service.';
 comment on column app_public.offerings.name is 'Name as customers know it.';
@@ -1031,6 +1339,7 @@ comment on column app_public.offerings.organization_id is 'The organisation that
 comment on column app_public.offerings.policy_id is 'The policy that rules its bookings.';
 comment on column app_public.offerings.price is 'Price of one booking in the organisation''s currency.';
 comment on column app_public.offerings.support_contact is 'Whom to ask about it; none: the organisation''s support contact.';
+comment on column app_public.offerings.travel_time is 'How long the way takes: before and after each booking, beside the buffers of the policy. A change counts for what is booked from then on.';
 
 create table app_public.opening_hours (
   closes time without time zone not null,
@@ -1144,6 +1453,85 @@ comment on column app_public.organizations.support_email is 'Where customers get
 comment on column app_public.organizations.support_phone is 'Where customers get help by phone.';
 comment on column app_public.organizations.time_zone is 'IANA time zone for dates that belong to no resource.';
 
+create table app_public.payments (
+  amount numeric(18,2) not null,
+  attempts integer not null default 0,
+  booking_id uuid not null,
+  checkout_id text,
+  checkout_url text,
+  checkouts integer not null default 0,
+  created_at timestamp with time zone not null default app_private.clock(),
+  currency text not null,
+  error_code text,
+  id uuid not null default uuidv7(),
+  method app_public.payment_method,
+  next_attempt_at timestamp with time zone,
+  organization_id uuid not null,
+  processed_at timestamp with time zone,
+  provider app_public.payment_provider not null,
+  purpose app_public.payment_purpose not null,
+  reference text,
+  refund_due numeric(18,2) not null default 0,
+  refunded numeric(18,2) not null default 0,
+  refunding numeric(18,2),
+  status app_public.payment_status not null default 'due'::app_public.payment_status,
+  constraint amounts_are_positive CHECK (amount > 0::numeric),
+  constraint never_more_given_back_than_paid CHECK (0::numeric <= refunded AND refunded <= refund_due AND refund_due <= amount),
+  constraint paid_says_how_and_when CHECK ((status = ANY (ARRAY['paid'::app_public.payment_status, 'partly_refunded'::app_public.payment_status, 'refunded'::app_public.payment_status])) = (processed_at IS NOT NULL) AND (processed_at IS NULL) = (method IS NULL) AND (processed_at IS NOT NULL OR refund_due = 0::numeric)),
+  constraint payment_texts_are_bounded CHECK (length(reference) <= 200 AND length(checkout_id) <= 255 AND length(checkout_url) <= 2000 AND length(error_code) <= 100),
+  constraint payments_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint payments_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint payments_pkey PRIMARY KEY (id),
+  constraint refund_under_way_is_owed CHECK (refunding >= refunded AND refunding <= refund_due),
+  constraint refunds_are_counted CHECK (
+CASE status
+    WHEN 'refunded'::app_public.payment_status THEN refunded = amount
+    WHEN 'partly_refunded'::app_public.payment_status THEN refunded > 0::numeric AND refunded < amount
+    ELSE refunded = 0::numeric
+END)
+);
+alter table app_public.payments enable row level security;
+alter table app_public.payments force row level security;
+CREATE INDEX payments_booking_id_idx ON app_public.payments USING btree (booking_id);
+CREATE UNIQUE INDEX payments_one_open ON app_public.payments USING btree (booking_id) WHERE (status = ANY (ARRAY['due'::app_public.payment_status, 'processing'::app_public.payment_status, 'failed'::app_public.payment_status]));
+CREATE INDEX payments_organization_id_idx ON app_public.payments USING btree (organization_id, created_at);
+CREATE INDEX payments_work_idx ON app_public.payments USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
+CREATE TRIGGER payments_audit AFTER INSERT OR DELETE ON app_public.payments FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'reference', 'checkout_id', 'checkout_url');
+CREATE TRIGGER payments_audit_update AFTER UPDATE OF status, amount, refund_due, refunded, method, error_code ON app_public.payments FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'reference', 'checkout_id', 'checkout_url');
+CREATE TRIGGER payments_check_transition BEFORE UPDATE OF status ON app_public.payments FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION app_private.payments_check_transition();
+create policy admin_all on app_public.payments as permissive for select to reslot_admin using (true);
+create policy owner_all on app_public.payments as permissive for all to reslot_owner using (true) with check (true);
+create policy read_with_booking on app_public.payments as permissive for select to reslot_user using ((EXISTS ( SELECT
+   FROM app_public.bookings b
+  WHERE (b.id = payments.booking_id))));
+grant select on app_public.payments to reslot_admin;
+grant select on app_public.payments to reslot_user;
+comment on table app_public.payments is 'What is to be paid for a booking, and what became of it.';
+comment on column app_public.payments.amount is 'How much, in the main unit of the currency.';
+comment on column app_public.payments.attempts is 'How often what is under way was tried; more than once if Stripe could not be reached.';
+comment on column app_public.payments.booking_id is 'What is paid for.';
+comment on column app_public.payments.checkout_id is '@behavior -*
+The Checkout Session at Stripe.';
+comment on column app_public.payments.checkout_url is 'Where its customer pays, while it is processing.';
+comment on column app_public.payments.checkouts is '@behavior -*
+How many checkouts were begun; each has a key of its own at Stripe.';
+comment on column app_public.payments.created_at is 'Since when it is due.';
+comment on column app_public.payments.currency is 'Currency (ISO 4217).';
+comment on column app_public.payments.error_code is 'What went wrong last, in a word of Stripe''s (`card_declined`) or ours (`checkout_expired`).';
+comment on column app_public.payments.id is 'Identifier (UUID version 7).';
+comment on column app_public.payments.method is 'How it was paid; null until it is.';
+comment on column app_public.payments.next_attempt_at is 'When that is tried next; null if nothing is under way.';
+comment on column app_public.payments.organization_id is 'The organisation.';
+comment on column app_public.payments.processed_at is 'When it was paid.';
+comment on column app_public.payments.provider is 'How the money comes in.';
+comment on column app_public.payments.purpose is 'What is paid: the price, a deposit, or the rest.';
+comment on column app_public.payments.reference is 'What finds it again elsewhere: of a transfer, or at Stripe (the PaymentIntent).';
+comment on column app_public.payments.refund_due is 'How much of it is to be given back.';
+comment on column app_public.payments.refunded is 'How much of it has been given back.';
+comment on column app_public.payments.refunding is '@behavior -*
+How much will have been given back once the refund that is under way has gone through.';
+comment on column app_public.payments.status is 'Where it is.';
+
 create table app_public.policies (
   archived_at timestamp with time zone,
   created_at timestamp with time zone not null default app_private.clock(),
@@ -1195,14 +1583,25 @@ create table app_public.policy_versions (
   child_max_age integer not null default 12,
   child_rate numeric not null default 0.7,
   claim_window interval not null default '00:15:00'::interval,
+  complete_delivered_after interval not null default '72:00:00'::interval,
   confirm_deadline interval not null default '02:00:00'::interval,
   confirm_if_booked_before interval not null default '24:00:00'::interval,
   created_at timestamp with time zone not null default app_private.clock(),
   created_by uuid,
+  delivery_needs_photo boolean not null default false,
   delivery_retention interval not null default '90 days'::interval,
+  deposit_rate numeric not null default 0.3,
+  expiry app_public.automation_mode not null default 'on'::app_public.automation_mode,
+  expiry_grace interval not null default '24:00:00'::interval,
+  expiry_grace_by_category jsonb not null default '{}'::jsonb,
+  expiry_mails boolean not null default true,
+  expiry_skips_holidays boolean not null default false,
+  expiry_skips_weekends boolean not null default false,
   full_refund_until interval not null default '48:00:00'::interval,
   group_discount numeric not null default 0,
   group_from integer not null default 10,
+  guest_bookings boolean not null default true,
+  guest_link_ttl interval not null default '24:00:00'::interval,
   half_refund_until interval not null default '24:00:00'::interval,
   id uuid not null default uuidv7(),
   infant_max_age integer not null default 2,
@@ -1214,9 +1613,12 @@ create table app_public.policy_versions (
   max_days_ahead integer not null default 365,
   max_duration interval not null default '24:00:00'::interval,
   max_entries_per_day integer not null default 3,
+  max_guest_mails_per_hour integer not null default 3,
+  max_guest_requests_per_hour integer not null default 200,
   max_hold_share numeric not null default 0.5,
   max_mails_per_day integer not null default 20,
   max_party integer not null default 1000,
+  max_photos integer not null default 10,
   max_planned_offers integer not null default 8,
   min_claim_window interval not null default '00:05:00'::interval,
   min_duration interval not null default '00:15:00'::interval,
@@ -1224,14 +1626,24 @@ create table app_public.policy_versions (
   min_party integer not null default 1,
   minimum_cutoff interval not null default '24:00:00'::interval,
   notification_retention interval not null default '180 days'::interval,
+  offence_limit integer,
+  offence_window interval not null default '2160:00:00'::interval,
   organization_id uuid not null,
+  payment app_public.payment_time not null default 'none'::app_public.payment_time,
+  payment_due interval not null default '24:00:00'::interval,
+  payment_provider app_public.payment_provider not null default 'manual'::app_public.payment_provider,
+  photo_retention interval not null default '2 years'::interval,
   policy_id uuid not null,
+  provider_reminder_lead interval,
   quiet_from time without time zone,
   quiet_until time without time zone,
   reminder_leads interval[] not null default ARRAY['24:00:00'::interval, '01:00:00'::interval, '00:15:00'::interval],
   request_ttl interval not null default '24:00:00'::interval,
   requires_approval boolean not null default false,
+  requires_delivery boolean not null default false,
   rounding numeric not null default 0.01,
+  series_max_occurrences integer not null default 52,
+  series_release_limit integer default 3,
   tax_included boolean not null default true,
   tax_rate numeric not null default 0.1,
   under_minimum app_public.shortfall_action not null default 'report'::app_public.shortfall_action,
@@ -1239,24 +1651,37 @@ create table app_public.policy_versions (
   version integer not null,
   waitlist_enabled boolean not null default true,
   constraint ages_ascend CHECK (infant_max_age >= 0 AND infant_max_age <= 17 AND child_max_age >= infant_max_age AND child_max_age <= 25),
+  constraint delivered_bookings_complete CHECK (complete_delivered_after > '00:00:00'::interval AND complete_delivered_after <= '366 days'::interval),
   constraint durations_are_sane CHECK (LEAST(request_ttl, confirm_if_booked_before, confirm_deadline, min_notice, claim_window, min_claim_window, last_call, urgent_before, min_duration, max_duration, minimum_cutoff) > '00:00:00'::interval AND LEAST(buffer_before, buffer_after, booking_cutoff) >= '00:00:00'::interval AND GREATEST(request_ttl, confirm_if_booked_before, confirm_deadline, claim_window, last_call, urgent_before, buffer_before, buffer_after, booking_cutoff, max_duration, minimum_cutoff) <= '366 days'::interval AND min_duration <= max_duration AND mail_give_up_after >= '00:01:00'::interval AND mail_give_up_after <= '30 days'::interval AND LEAST(audit_retention, notification_retention, delivery_retention) >= '1 day'::interval AND GREATEST(audit_retention, notification_retention, delivery_retention) <= '100 years'::interval),
   constraint first_reminder_leaves_notice CHECK (reminder_leads[1] >= (confirm_deadline + min_notice)),
+  constraint graces_are_sane CHECK (expiry_grace >= '00:01:00'::interval AND expiry_grace <= '366 days'::interval AND app_private.graces_are_sane(expiry_grace_by_category)),
+  constraint guest_limits_are_positive CHECK (max_guest_mails_per_hour >= 1 AND max_guest_mails_per_hour <= 1000 AND max_guest_requests_per_hour >= 1 AND max_guest_requests_per_hour <= 1000000),
+  constraint guest_links_end CHECK (guest_link_ttl >= '00:05:00'::interval AND guest_link_ttl <= '7 days'::interval AND guest_link_ttl <= LEAST(notification_retention, delivery_retention)),
   constraint hold_fits_before_start CHECK (min_claim_window <= last_call),
   constraint leads_descend CHECK (app_private.leads_descend(reminder_leads)),
   constraint limits_are_positive CHECK (max_planned_offers >= 1 AND max_planned_offers <= 100 AND max_hold_share > 0::numeric AND max_hold_share <= 1::numeric AND max_days_ahead >= 1 AND max_days_ahead <= 3650 AND max_bookings_per_day >= 1 AND max_bookings_per_day <= 1000 AND max_entries_per_day >= 1 AND max_entries_per_day <= 1000 AND max_mails_per_day >= 1 AND max_mails_per_day <= 1000 AND advance_days >= 1 AND advance_days <= 730),
   constraint nobody_is_cancelled_unasked CHECK (confirm_if_booked_before >= (confirm_deadline + min_notice)),
+  constraint offences_are_countable CHECK (offence_limit >= 0 AND offence_limit <= 1000 AND offence_window > '00:00:00'::interval AND offence_window <= '366 days'::interval),
   constraint parties_are_possible CHECK (1 <= min_party AND min_party <= max_party AND max_party <= 100000),
+  constraint payments_are_sane CHECK (deposit_rate > 0::numeric AND deposit_rate <= 1::numeric AND payment_due >= '00:01:00'::interval AND payment_due <= '366 days'::interval),
+  constraint photos_are_bounded CHECK (max_photos >=
+CASE
+    WHEN delivery_needs_photo THEN 1
+    ELSE 0
+END AND max_photos <= 100 AND photo_retention >= '1 day'::interval AND photo_retention <= '100 years'::interval),
   constraint policy_versions_created_by_fkey FOREIGN KEY (created_by) REFERENCES app_public.users(id),
   constraint policy_versions_in_sequence UNIQUE (policy_id, version),
   constraint policy_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
   constraint policy_versions_pkey PRIMARY KEY (id),
   constraint policy_versions_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES app_public.policies(id),
+  constraint provider_is_reminded_before CHECK (provider_reminder_lead > '00:00:00'::interval AND provider_reminder_lead <= '366 days'::interval),
   constraint quiet_hours_are_a_pair CHECK (num_nonnulls(quiet_from, quiet_until) = ANY (ARRAY[0, 2])),
   constraint quiet_hours_end CHECK (quiet_from <> quiet_until),
   constraint rates_are_parts CHECK (LEAST(child_rate, infant_rate, group_discount, tax_rate) >= 0::numeric AND GREATEST(child_rate, infant_rate, group_discount, tax_rate) <= 1::numeric AND group_from >= 2 AND group_from <= 100000),
   constraint refunds_descend CHECK (half_refund_until >= '00:00:00'::interval AND full_refund_until >= half_refund_until AND full_refund_until <= '366 days'::interval),
   constraint released_room_can_be_offered CHECK ((last_call + min_claim_window) <= confirm_deadline),
   constraint rounding_is_sane CHECK (rounding >= 0.01 AND rounding <= 1000::numeric AND rounding = round(rounding, 2)),
+  constraint series_are_bounded CHECK (series_max_occurrences >= 1 AND series_max_occurrences <= 60 AND series_release_limit >= 2 AND series_release_limit <= 60),
   constraint urgent_leaves_time_to_claim CHECK (urgent_before >= (last_call + min_claim_window)),
   constraint window_is_not_under_minimum CHECK (claim_window >= min_claim_window)
 );
@@ -1284,14 +1709,25 @@ comment on column app_public.policy_versions.buffer_before is 'Room kept free be
 comment on column app_public.policy_versions.child_max_age is 'Until which age somebody is a child.';
 comment on column app_public.policy_versions.child_rate is 'Part of the price of an adult that a child pays.';
 comment on column app_public.policy_versions.claim_window is 'How long an offer is held, counted from when the mail server accepted it.';
+comment on column app_public.policy_versions.complete_delivered_after is 'How long after its delivery a booking is completed whose customer has not answered.';
 comment on column app_public.policy_versions.confirm_deadline is 'How long before the start an unconfirmed booking is released.';
 comment on column app_public.policy_versions.confirm_if_booked_before is 'A booking made closer to its start than this needs no confirmation: booking was the confirmation.';
 comment on column app_public.policy_versions.created_at is 'Since when.';
 comment on column app_public.policy_versions.created_by is 'Who wrote it.';
+comment on column app_public.policy_versions.delivery_needs_photo is 'Whether a booking can only be delivered with a photo.';
 comment on column app_public.policy_versions.delivery_retention is 'How long finished deliveries are kept (of the default policy).';
+comment on column app_public.policy_versions.deposit_rate is 'Part of the price that is paid as a deposit.';
+comment on column app_public.policy_versions.expiry is 'Whether a booking that has to be delivered, and of which nobody says anything, ends as expired; `dry_run` only notes it.';
+comment on column app_public.policy_versions.expiry_grace is 'How long after its end, or after somebody last touched it, that happens.';
+comment on column app_public.policy_versions.expiry_grace_by_category is 'The same for offerings of a category, where it differs: `{"cleaning": "48:00:00"}`.';
+comment on column app_public.policy_versions.expiry_mails is 'Whether both sides are told that a booking has expired (the customer of an unanswered request always is).';
+comment on column app_public.policy_versions.expiry_skips_holidays is 'Whether holidays do: blackouts of that kind.';
+comment on column app_public.policy_versions.expiry_skips_weekends is 'Whether Saturdays and Sundays count for nothing then (zone of the provider, else of the offering).';
 comment on column app_public.policy_versions.full_refund_until is 'How long before the start a cancellation gives all of the price back.';
 comment on column app_public.policy_versions.group_discount is 'Part of its price that a group does not pay.';
 comment on column app_public.policy_versions.group_from is 'From how many people on a party is a group.';
+comment on column app_public.policy_versions.guest_bookings is 'Whether guests without an account book by a link in a mail.';
+comment on column app_public.policy_versions.guest_link_ttl is 'How long the link is good for by which a guest books; never longer than until the start.';
 comment on column app_public.policy_versions.half_refund_until is 'How long before the start it still gives half of it back.';
 comment on column app_public.policy_versions.id is 'Identifier (UUID version 7).';
 comment on column app_public.policy_versions.infant_max_age is 'Until which age somebody is an infant.';
@@ -1303,30 +1739,85 @@ comment on column app_public.policy_versions.max_bookings_per_day is 'Live booki
 comment on column app_public.policy_versions.max_days_ahead is 'How many days in advance one may book.';
 comment on column app_public.policy_versions.max_duration is 'Longest booking.';
 comment on column app_public.policy_versions.max_entries_per_day is 'Live waitlist entries a customer may have for one local day.';
+comment on column app_public.policy_versions.max_guest_mails_per_hour is 'How many mails with such a link one address gets in an hour (of the default policy).';
+comment on column app_public.policy_versions.max_guest_requests_per_hour is 'How many such mails an organisation sends in an hour (of the default policy).';
 comment on column app_public.policy_versions.max_hold_share is 'Largest share of the time left until the last call that one hold may use.';
 comment on column app_public.policy_versions.max_mails_per_day is 'Mails to one customer in 24 hours, those that cost a booking if missed not counted.';
 comment on column app_public.policy_versions.max_party is 'Largest party that may book places.';
+comment on column app_public.policy_versions.max_photos is 'How many photos a booking may have.';
 comment on column app_public.policy_versions.max_planned_offers is 'For how many offers in a row the shrinking window plans at most.';
 comment on column app_public.policy_versions.min_claim_window is 'What the shrinking claim window never goes under.';
 comment on column app_public.policy_versions.min_duration is 'Shortest booking.';
 comment on column app_public.policy_versions.min_notice is 'Least time between the mail server accepting the reminder and the release.';
 comment on column app_public.policy_versions.min_party is 'Smallest party that may book places.';
 comment on column app_public.policy_versions.minimum_cutoff is 'How long before its start a slot has to have its minimum size.';
-comment on column app_public.policy_versions.notification_retention is 'How long notifications are kept (of the default policy).';
+comment on column app_public.policy_versions.notification_retention is 'How long notifications, and the record of what time did to bookings, are kept (of the default policy).';
+comment on column app_public.policy_versions.offence_limit is 'How many bookings a customer may leave unconfirmed until they are released, or not come to, before further ones need a manager''s yes; null: any number.';
+comment on column app_public.policy_versions.offence_window is 'For how long each of them counts.';
 comment on column app_public.policy_versions.organization_id is 'The organisation.';
+comment on column app_public.policy_versions.payment is 'When what is booked is paid.';
+comment on column app_public.policy_versions.payment_due is 'How long a booking waits for what is paid before it is confirmed, at most half of the time left to its start; then its room goes to the people waiting.';
+comment on column app_public.policy_versions.payment_provider is 'How: recorded by hand, or by Stripe.';
+comment on column app_public.policy_versions.photo_retention is 'How long photos are kept (of the default policy).';
 comment on column app_public.policy_versions.policy_id is 'The policy this is a version of.';
+comment on column app_public.policy_versions.provider_reminder_lead is 'How long before the start its provider is reminded, by an optional mail; null: not at all.';
 comment on column app_public.policy_versions.quiet_from is 'Start of the hours in which claim windows do not run (customer''s zone).';
 comment on column app_public.policy_versions.quiet_until is 'End of the quiet hours.';
 comment on column app_public.policy_versions.reminder_leads is 'How long before the start each reminder goes out, longest first. The first asks for confirmation and always goes out; the others ask again as long as there is no answer, and else inform.';
 comment on column app_public.policy_versions.request_ttl is 'How long a pending booking may stay unanswered; at most half of the time left to its start.';
 comment on column app_public.policy_versions.requires_approval is 'Whether a booking stays pending until a manager approves it.';
+comment on column app_public.policy_versions.requires_delivery is 'Whether a booking that is over stays in progress until its provider says that it was delivered.';
 comment on column app_public.policy_versions.rounding is 'To what the price of each person is rounded.';
+comment on column app_public.policy_versions.series_max_occurrences is 'How many dates a series may have.';
+comment on column app_public.policy_versions.series_release_limit is 'After how many releases in a row of a series its customer and the managers are offered to cancel the rest, and after how many more again; null: never.';
 comment on column app_public.policy_versions.tax_included is 'Whether prices include the tax; if not, it is added.';
 comment on column app_public.policy_versions.tax_rate is 'Part of the price, after discounts, that is tax.';
 comment on column app_public.policy_versions.under_minimum is 'What happens to a slot under its minimum size then.';
 comment on column app_public.policy_versions.urgent_before is 'Closer to the start than this, windows run in quiet hours too.';
 comment on column app_public.policy_versions.version is 'Counts up from 1; the highest is in force.';
 comment on column app_public.policy_versions.waitlist_enabled is 'Whether people may wait for taken room.';
+
+create table app_public.recurring_bookings (
+  created_at timestamp with time zone not null default app_private.clock(),
+  duration interval not null,
+  first_date date not null,
+  id uuid not null default uuidv7(),
+  local_start time without time zone not null,
+  offering_id uuid not null,
+  organization_id uuid not null,
+  rrule text not null,
+  skipped date[] not null default '{}'::date[],
+  constraint duration_is_sane CHECK (duration >= '00:01:00'::interval AND duration <= '720:00:00'::interval),
+  constraint first_date_is_real CHECK (first_date > '1900-01-01'::date AND first_date < '9000-01-01'::date),
+  constraint recurring_bookings_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES app_public.offerings(id),
+  constraint recurring_bookings_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint recurring_bookings_pkey PRIMARY KEY (id),
+  constraint rule_is_one_line CHECK (length(rrule) <= 500 AND rrule ~ '^FREQ=[A-Z0-9=;,+-]+$'::text),
+  constraint start_is_on_the_clock CHECK (local_start < '24:00:00'::time without time zone)
+);
+alter table app_public.recurring_bookings enable row level security;
+alter table app_public.recurring_bookings force row level security;
+CREATE INDEX recurring_bookings_offering_id_idx ON app_public.recurring_bookings USING btree (offering_id);
+CREATE INDEX recurring_bookings_organization_id_idx ON app_public.recurring_bookings USING btree (organization_id);
+CREATE TRIGGER recurring_bookings_audit AFTER INSERT OR DELETE ON app_public.recurring_bookings FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id');
+CREATE TRIGGER recurring_bookings_audit_update AFTER UPDATE ON app_public.recurring_bookings FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id');
+create policy admin_all on app_public.recurring_bookings as permissive for select to reslot_admin using (true);
+create policy owner_all on app_public.recurring_bookings as permissive for all to reslot_owner using (true) with check (true);
+create policy read_with_booking on app_public.recurring_bookings as permissive for select to reslot_user using ((EXISTS ( SELECT
+   FROM app_public.bookings b
+  WHERE (b.series_id = recurring_bookings.id))));
+grant select on app_public.recurring_bookings to reslot_admin;
+grant select on app_public.recurring_bookings to reslot_user;
+comment on table app_public.recurring_bookings is 'A series as it was booked. Its occurrences are bookings of their own, each reminded of, confirmed and released by itself; changes are made to them.';
+comment on column app_public.recurring_bookings.created_at is 'When it was booked.';
+comment on column app_public.recurring_bookings.duration is 'How long each lasts.';
+comment on column app_public.recurring_bookings.first_date is 'From which date on the rule counts, where the offering is.';
+comment on column app_public.recurring_bookings.id is 'Identifier (UUID version 7).';
+comment on column app_public.recurring_bookings.local_start is 'When each begins, as a clock on the wall shows it: 18:00 stays 18:00 when the clocks change.';
+comment on column app_public.recurring_bookings.offering_id is 'What is booked.';
+comment on column app_public.recurring_bookings.organization_id is 'The organisation.';
+comment on column app_public.recurring_bookings.rrule is 'On which dates (RFC 5545), such as FREQ=WEEKLY;BYDAY=TU;COUNT=10.';
+comment on column app_public.recurring_bookings.skipped is 'The dates of the rule that could not be booked, and were left out.';
 
 create table app_public.resources (
   archived_at timestamp with time zone,
@@ -1372,6 +1863,46 @@ comment on column app_public.resources.name is 'What it is called.';
 comment on column app_public.resources.organization_id is 'The organisation it belongs to.';
 comment on column app_public.resources.shared is 'Whether many can use it at once, as a meeting point; a guide or a vehicle is in one place only.';
 comment on column app_public.resources.time_zone is 'IANA time zone of its opening hours and of local days.';
+
+create table app_public.reviews (
+  created_at timestamp with time zone not null default app_private.clock(),
+  id uuid not null default uuidv7(),
+  offering_id uuid not null,
+  organization_id uuid not null,
+  provider_id uuid,
+  rating integer not null,
+  replied_at timestamp with time zone,
+  reply text,
+  words text,
+  constraint rating_is_of_five CHECK (rating >= 1 AND rating <= 5),
+  constraint reviews_offering_id_fkey FOREIGN KEY (offering_id) REFERENCES app_public.offerings(id),
+  constraint reviews_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
+  constraint reviews_pkey PRIMARY KEY (id),
+  constraint reviews_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES app_public.resources(id),
+  constraint words_are_bounded CHECK (GREATEST(length(words), length(reply)) <= 2000)
+);
+alter table app_public.reviews enable row level security;
+alter table app_public.reviews force row level security;
+CREATE INDEX reviews_offering_id_idx ON app_public.reviews USING btree (offering_id, created_at);
+CREATE INDEX reviews_organization_id_idx ON app_public.reviews USING btree (organization_id, created_at);
+CREATE INDEX reviews_provider_id_idx ON app_public.reviews USING btree (provider_id, created_at);
+CREATE TRIGGER reviews_audit AFTER INSERT OR DELETE ON app_public.reviews FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'words', 'reply');
+CREATE TRIGGER reviews_audit_update AFTER UPDATE ON app_public.reviews FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'words', 'reply');
+create policy owner_all on app_public.reviews as permissive for all to reslot_owner using (true) with check (true);
+create policy read_all on app_public.reviews as permissive for select to reslot_admin, reslot_anonymous, reslot_user using (true);
+grant select on app_public.reviews to reslot_admin;
+grant select on app_public.reviews to reslot_anonymous;
+grant select on app_public.reviews to reslot_user;
+comment on table app_public.reviews is 'What customers say of what they had, once a completed booking. Everybody reads them; who wrote one is not said.';
+comment on column app_public.reviews.created_at is 'When it was written.';
+comment on column app_public.reviews.id is 'Identifier (UUID version 7).';
+comment on column app_public.reviews.offering_id is 'What was booked.';
+comment on column app_public.reviews.organization_id is 'The organisation.';
+comment on column app_public.reviews.provider_id is 'Who served it, if somebody in particular did.';
+comment on column app_public.reviews.rating is 'From 1 to 5, 5 being best.';
+comment on column app_public.reviews.replied_at is 'When they answered.';
+comment on column app_public.reviews.reply is 'What the provider or the organisation answers.';
+comment on column app_public.reviews.words is 'What the customer says.';
 
 create table app_public.schedules (
   active boolean not null default true,
@@ -1594,7 +2125,9 @@ create table app_public.waitlist_entries (
   booking_id uuid,
   children integer,
   claim_window interval,
+  customer_address text,
   customer_id uuid not null,
+  customer_phone text,
   day date,
   ended_at timestamp with time zone,
   ends_at timestamp with time zone not null,
@@ -1612,10 +2145,12 @@ create table app_public.waitlist_entries (
   organization_id uuid not null,
   party_size integer not null default 1,
   passed_at timestamp with time zone,
+  passed_slot_ids uuid[] not null default '{}'::uuid[],
   places integer not null default 1,
   policy_version_id uuid not null,
   priority integer not null default 100,
   priority_set_at timestamp with time zone,
+  provider_id uuid,
   room tstzrange not null,
   slot_id uuid,
   starts_at timestamp with time zone not null,
@@ -1637,6 +2172,7 @@ END),
   constraint places_are_of_the_party CHECK (places >= 1 AND places <= party_size),
   constraint priority_is_bounded CHECK (priority >= 0 AND priority <= 1000000),
   constraint range_is_finite_and_forward CHECK (isfinite(starts_at) AND isfinite(ends_at) AND starts_at < ends_at),
+  constraint visit_is_bounded CHECK (length(customer_address) <= 500 AND app_private.is_short_line(customer_phone)),
   constraint waitlist_entries_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
   constraint waitlist_entries_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES app_public.customers(id),
   constraint waitlist_entries_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES app_public.bookings(id),
@@ -1644,6 +2180,7 @@ END),
   constraint waitlist_entries_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
   constraint waitlist_entries_pkey PRIMARY KEY (id),
   constraint waitlist_entries_policy_version_id_fkey FOREIGN KEY (policy_version_id) REFERENCES app_public.policy_versions(id),
+  constraint waitlist_entries_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES app_public.resources(id),
   constraint waitlist_entries_slot_id_fkey FOREIGN KEY (slot_id) REFERENCES app_public.slots(id)
 );
 alter table app_public.waitlist_entries enable row level security;
@@ -1659,9 +2196,11 @@ CREATE UNIQUE INDEX waitlist_entries_one_live_per_range ON app_public.waitlist_e
 CREATE UNIQUE INDEX waitlist_entries_one_offer_per_hold ON app_public.waitlist_entries USING btree (hold_id) WHERE (hold_id IS NOT NULL);
 CREATE INDEX waitlist_entries_organization_id_idx ON app_public.waitlist_entries USING btree (organization_id);
 CREATE INDEX waitlist_entries_policy_version_id_idx ON app_public.waitlist_entries USING btree (policy_version_id) WHERE (ended_at IS NULL);
+CREATE INDEX waitlist_entries_provider_id_idx ON app_public.waitlist_entries USING btree (provider_id) WHERE (provider_id IS NOT NULL);
 CREATE INDEX waitlist_entries_slot_id_idx ON app_public.waitlist_entries USING btree (slot_id);
-CREATE TRIGGER waitlist_entries_audit AFTER INSERT OR DELETE ON app_public.waitlist_entries FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'note');
-CREATE TRIGGER waitlist_entries_audit_update AFTER UPDATE ON app_public.waitlist_entries FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'note');
+CREATE INDEX waitlist_entries_stuck_idx ON app_public.waitlist_entries USING btree (organization_id, stuck_at) WHERE ((stuck_at IS NOT NULL) AND (ended_at IS NULL));
+CREATE TRIGGER waitlist_entries_audit AFTER INSERT OR DELETE ON app_public.waitlist_entries FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'note', 'customer_address', 'customer_phone');
+CREATE TRIGGER waitlist_entries_audit_update AFTER UPDATE ON app_public.waitlist_entries FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'note', 'customer_address', 'customer_phone');
 CREATE TRIGGER waitlist_entries_check_transition BEFORE UPDATE OF status ON app_public.waitlist_entries FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION app_private.waitlist_entries_check_transition();
 CREATE TRIGGER waitlist_entries_set_deadline AFTER INSERT OR UPDATE ON app_public.waitlist_entries FOR EACH ROW EXECUTE FUNCTION app_private.waitlist_entries_set_deadline();
 create policy admin_all on app_public.waitlist_entries as permissive for select to reslot_admin using (true);
@@ -1675,7 +2214,9 @@ comment on column app_public.waitlist_entries.adults is 'How many of the party a
 comment on column app_public.waitlist_entries.booking_id is 'The booking it became.';
 comment on column app_public.waitlist_entries.children is 'How many are children.';
 comment on column app_public.waitlist_entries.claim_window is 'How long the offer is held once the mail server has accepted it, quiet hours not counted.';
+comment on column app_public.waitlist_entries.customer_address is 'Where the service is to go, if it goes to the customer.';
 comment on column app_public.waitlist_entries.customer_id is 'Who waits.';
+comment on column app_public.waitlist_entries.customer_phone is 'How to reach them there.';
 comment on column app_public.waitlist_entries.day is 'The local date, if any slot of it will do.';
 comment on column app_public.waitlist_entries.ended_at is 'When it ended.';
 comment on column app_public.waitlist_entries.ends_at is 'End of the range waited for.';
@@ -1696,10 +2237,13 @@ comment on column app_public.waitlist_entries.organization_id is 'The organisati
 comment on column app_public.waitlist_entries.party_size is 'How many people.';
 comment on column app_public.waitlist_entries.passed_at is '@behavior -*
 When it was passed over because its customer let go of another offer of the same room; cleared when somebody else frees it.';
+comment on column app_public.waitlist_entries.passed_slot_ids is '@behavior -*
+The slots for which it is passed over because its customer let go of an offer of their places; each is cleared when somebody else frees places of it.';
 comment on column app_public.waitlist_entries.places is 'How many places of a slot it needs.';
 comment on column app_public.waitlist_entries.policy_version_id is 'The rules it was made under.';
 comment on column app_public.waitlist_entries.priority is 'Lower goes first; set by managers only.';
 comment on column app_public.waitlist_entries.priority_set_at is 'When a manager last set the priority.';
+comment on column app_public.waitlist_entries.provider_id is 'Who is to serve it, if only one of several will do.';
 comment on column app_public.waitlist_entries.room is '@behavior -*
 The range with buffers.';
 comment on column app_public.waitlist_entries.slot_id is 'The slot waited for; of an entry for a day, the slot that is offered.';
@@ -1797,31 +2341,39 @@ UNION ALL
     'booking and places disagree'::text AS problem
    FROM (app_public.bookings b
      LEFT JOIN app_private.taken_places t ON ((t.booking_id = b.id)))
-  WHERE ((b.slot_id IS NOT NULL) AND (b.ended_at IS NULL) AND app_private.occupies(b.status) AND ((t.slot_id IS DISTINCT FROM b.slot_id) OR (t.places IS DISTINCT FROM b.places)))
+  WHERE ((b.slot_id IS NOT NULL) AND (b.ended_at IS NULL) AND app_private.occupies(b.*) AND ((t.slot_id IS DISTINCT FROM b.slot_id) OR (t.places IS DISTINCT FROM b.places)))
 UNION ALL
  SELECT t.booking_id AS subject_id,
     'places without a live booking'::text AS problem
    FROM (app_private.taken_places t
      JOIN app_public.bookings b ON ((b.id = t.booking_id)))
-  WHERE (NOT app_private.occupies(b.status));
+  WHERE (NOT app_private.occupies(b.*));
 comment on view app_private.i1_places is 'I1: room taken never exceeds the capacity of a slot, and is the sum of the bookings that occupy, holds included.';
 
 create view app_private.i2_occupancies with (security_invoker=true) as
  SELECT b.id AS subject_id,
     'booking and occupancies disagree'::text AS problem
    FROM app_public.bookings b
-  WHERE ((b.slot_id IS NULL) AND (b.ended_at IS NULL) AND app_private.occupies(b.status) AND (EXISTS ( SELECT
+  WHERE ((b.slot_id IS NULL) AND (b.ended_at IS NULL) AND app_private.occupies(b.*) AND (EXISTS ( SELECT
            FROM (app_public.offering_resources x
              JOIN app_public.resources r ON (((r.id = x.resource_id) AND (NOT r.shared))))
-          WHERE ((x.offering_id = b.offering_id) AND (NOT (EXISTS ( SELECT
+          WHERE ((x.offering_id = b.offering_id) AND ((NOT x.in_pool) OR (x.resource_id = b.provider_id)) AND (NOT (EXISTS ( SELECT
                    FROM app_private.occupancies o
                   WHERE ((o.booking_id = b.id) AND (o.resource_id = x.resource_id) AND (o.during = b.room)))))))))
+UNION ALL
+ SELECT b.id AS subject_id,
+    'booking takes not one of the pool'::text AS problem
+   FROM app_public.bookings b
+  WHERE ((b.ended_at IS NULL) AND app_private.occupies(b.*) AND app_private.has_pool(b.offering_id) AND (1 <> ( SELECT count(*) AS count
+           FROM (app_private.occupancies o
+             JOIN app_public.offering_resources x ON (((x.resource_id = o.resource_id) AND (x.offering_id = b.offering_id) AND x.in_pool)))
+          WHERE (o.booking_id = b.id))))
 UNION ALL
  SELECT o.booking_id AS subject_id,
     'occupancy without a live booking'::text AS problem
    FROM (app_private.occupancies o
      JOIN app_public.bookings b ON ((b.id = o.booking_id)))
-  WHERE (NOT app_private.occupies(b.status))
+  WHERE (NOT app_private.occupies(b.*))
 UNION ALL
  SELECT o.booking_id AS subject_id,
     'occupancy of something the offering does not use'::text AS problem
@@ -1881,19 +2433,19 @@ create view app_private.i4_free_while_waited_for with (security_invoker=true) as
  SELECT e.id AS subject_id,
     'room is free while somebody waits for it'::text AS problem
    FROM app_public.waitlist_entries e
-  WHERE ((e.status = 'waiting'::app_public.waitlist_status) AND (e.stuck_at IS NULL) AND (e.passed_at IS NULL) AND (NOT e.for_places) AND (e.last_call_at > ( SELECT app_private.clock() AS clock)) AND app_private.is_free(e.offering_id, e.room) AND (NOT (EXISTS ( SELECT
+  WHERE ((e.status = 'waiting'::app_public.waitlist_status) AND (e.stuck_at IS NULL) AND (e.passed_at IS NULL) AND (NOT e.for_places) AND (e.last_call_at > ( SELECT app_private.clock() AS clock)) AND app_private.is_free(e.offering_id, e.room, e.provider_id) AND (NOT (EXISTS ( SELECT
            FROM ((app_public.waitlist_entries other
              JOIN app_public.offering_resources y ON ((y.offering_id = other.offering_id)))
              JOIN app_public.offering_resources x ON ((x.resource_id = y.resource_id)))
           WHERE ((other.customer_id = e.customer_id) AND (other.status = 'offered'::app_public.waitlist_status) AND (x.offering_id = e.offering_id))))) AND (NOT (EXISTS ( SELECT
            FROM (app_private.blackout_sweeps s
              JOIN app_public.offering_resources x ON ((x.resource_id = s.resource_id)))
-          WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND app_private.is_open(e.offering_id, e.starts_at, e.ends_at))
+          WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND app_private.may_be_offered(e.*))
 UNION ALL
  SELECT e.id AS subject_id,
     'places are free while somebody waits for them'::text AS problem
    FROM app_public.waitlist_entries e
-  WHERE ((e.status = 'waiting'::app_public.waitlist_status) AND (e.stuck_at IS NULL) AND (e.passed_at IS NULL) AND e.for_places AND (NOT (EXISTS ( SELECT
+  WHERE ((e.status = 'waiting'::app_public.waitlist_status) AND (e.stuck_at IS NULL) AND e.for_places AND (NOT (EXISTS ( SELECT
            FROM ((app_public.waitlist_entries other
              JOIN app_public.offering_resources y ON ((y.offering_id = other.offering_id)))
              JOIN app_public.offering_resources x ON ((x.resource_id = y.resource_id)))
@@ -1902,7 +2454,7 @@ UNION ALL
              JOIN app_public.offering_resources x ON ((x.resource_id = s.resource_id)))
           WHERE ((s.swept_at IS NULL) AND (x.offering_id = e.offering_id))))) AND (EXISTS ( SELECT
            FROM app_private.slots_of(e.*) s(id, organization_id, offering_id, schedule_id, policy_version_id, day, starts_at, ends_at, room, capacity, min_size, taken, price, closed_at, closed_reason, altered_at, minimum_checked_at, created_at, ended_at, cancelled_reason)
-          WHERE ((e.places <= (s.capacity - s.taken)) AND (app_private.last_call_of(s.*, e.*) > ( SELECT app_private.clock() AS clock)) AND app_private.is_on_sale(s.*)))));
+          WHERE ((e.places <= (s.capacity - s.taken)) AND (NOT (s.id = ANY (e.passed_slot_ids))) AND (app_private.last_call_of(s.*, e.*) > ( SELECT app_private.clock() AS clock)) AND app_private.is_on_sale(s.*)))));
 comment on view app_private.i4_free_while_waited_for is 'I4: before the last call, no room is free while an eligible person waits for it.';
 
 create view app_private.i5_out_of_turn with (security_invoker=true) as
@@ -1925,21 +2477,18 @@ create view app_private.i5_out_of_turn with (security_invoker=true) as
           WHERE ((a.record_id = o.id) AND ((a.new_values ->> 'status'::text) = 'offered'::text))
           ORDER BY a.id DESC
          LIMIT 1) made)
-  WHERE ((NOT (EXISTS ( SELECT
-           FROM (app_public.offering_resources x
-             JOIN app_private.occupancies c ON (((c.resource_id = x.resource_id) AND (c.booking_id <> o.hold_id))))
-          WHERE ((x.offering_id = w.offering_id) AND (c.during && w.room))))) AND (NOT (EXISTS ( SELECT
+  WHERE (app_private.is_free(w.offering_id, w.room, w.provider_id, o.hold_id) AND (NOT (EXISTS ( SELECT
            FROM ((app_public.waitlist_entries other
              JOIN app_public.offering_resources y ON ((y.offering_id = other.offering_id)))
              JOIN app_public.offering_resources x ON (((x.resource_id = y.resource_id) AND (x.offering_id = w.offering_id))))
-          WHERE ((other.customer_id = w.customer_id) AND (other.status = 'offered'::app_public.waitlist_status))))) AND app_private.is_open(w.offering_id, w.starts_at, w.ends_at) AND (NOT (EXISTS ( SELECT
+          WHERE ((other.customer_id = w.customer_id) AND (other.status = 'offered'::app_public.waitlist_status))))) AND app_private.is_bookable(w.offering_id, tstzrange(w.starts_at, w.ends_at), w.room, w.provider_id, o.hold_id) AND (NOT (EXISTS ( SELECT
            FROM app_public.audit_log a
           WHERE ((a.record_id = ANY (ARRAY[w.id, o.id])) AND (a.id > made.at) AND (a.new_values ?| '{status,priority,passed_at,stuck_at,customer_id}'::text[]))))) AND (NOT (EXISTS ( SELECT
            FROM (((app_public.audit_log a
              JOIN app_public.bookings b ON (((b.id = a.record_id) AND (b.id <> o.hold_id))))
              JOIN app_public.offering_resources y ON ((y.offering_id = b.offering_id)))
              JOIN app_public.offering_resources x ON (((x.resource_id = y.resource_id) AND (x.offering_id = w.offering_id))))
-          WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.new_values ?| '{room,ended_at}'::text[]))))) AND (NOT (EXISTS ( SELECT
+          WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.new_values ?| '{room,ended_at,provider_id}'::text[]))))) AND (NOT (EXISTS ( SELECT
            FROM (app_public.audit_log a
              JOIN app_public.waitlist_entries other ON (((other.id = a.record_id) AND (other.customer_id = w.customer_id))))
           WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.new_values ? 'status'::text))))) AND (NOT (EXISTS ( SELECT
@@ -1954,8 +2503,8 @@ create view app_private.i5_places_out_of_turn with (security_invoker=true) as
             s.id AS slot_id
            FROM ((app_public.waitlist_entries o_1
              JOIN app_public.slots s ON ((s.id = o_1.slot_id)))
-             CROSS JOIN LATERAL app_private.waiting_for(s.*) w_1(id, organization_id, offering_id, slot_id, day, for_places, customer_id, policy_version_id, status, starts_at, ends_at, room, last_call_at, party_size, adults, children, infants, places, priority, priority_set_at, note, joined_at, hold_id, offered_at, offered_from, claim_window, offer_expires_at, passed_at, stuck_at, stuck_reason, booking_id, ended_at))
-          WHERE ((o_1.status = 'offered'::app_public.waitlist_status) AND o_1.for_places AND (w_1.passed_at IS NULL) AND (w_1.customer_id <> o_1.customer_id) AND (ROW(w_1.priority, w_1.joined_at, w_1.id) < ROW(o_1.priority, o_1.joined_at, o_1.id)) AND (w_1.places <= ((s.capacity - s.taken) + o_1.places)) AND (app_private.last_call_of(s.*, w_1.*) > o_1.offered_at) AND app_private.is_on_sale(s.*))
+             CROSS JOIN LATERAL app_private.waiting_for(s.*) w_1(id, organization_id, offering_id, slot_id, day, for_places, customer_id, policy_version_id, status, starts_at, ends_at, room, last_call_at, party_size, adults, children, infants, places, priority, priority_set_at, note, joined_at, hold_id, offered_at, offered_from, claim_window, offer_expires_at, passed_at, stuck_at, stuck_reason, booking_id, ended_at, passed_slot_ids, provider_id, customer_address, customer_phone))
+          WHERE ((o_1.status = 'offered'::app_public.waitlist_status) AND o_1.for_places AND (NOT (s.id = ANY (w_1.passed_slot_ids))) AND (w_1.customer_id <> o_1.customer_id) AND (ROW(w_1.priority, w_1.joined_at, w_1.id) < ROW(o_1.priority, o_1.joined_at, o_1.id)) AND (w_1.places <= ((s.capacity - s.taken) + o_1.places)) AND (app_private.last_call_of(s.*, w_1.*) > o_1.offered_at) AND app_private.is_on_sale(s.*))
         )
  SELECT o.id AS subject_id,
     ('offered before somebody who came first: '::text || w.id) AS problem
@@ -1973,7 +2522,7 @@ create view app_private.i5_places_out_of_turn with (security_invoker=true) as
              JOIN app_public.offering_resources x ON (((x.resource_id = y.resource_id) AND (x.offering_id = w.offering_id))))
           WHERE ((other.customer_id = w.customer_id) AND (other.status = 'offered'::app_public.waitlist_status))))) AND (NOT (EXISTS ( SELECT
            FROM app_public.audit_log a
-          WHERE ((a.record_id = ANY (ARRAY[w.id, o.id, f.slot_id])) AND (a.id > made.at) AND (a.new_values ?| '{status,priority,passed_at,stuck_at,customer_id,capacity,closed_at}'::text[]))))) AND (NOT (EXISTS ( SELECT
+          WHERE ((a.record_id = ANY (ARRAY[w.id, o.id, f.slot_id])) AND (a.id > made.at) AND (a.new_values ?| '{status,priority,passed_slot_ids,stuck_at,customer_id,capacity,closed_at}'::text[]))))) AND (NOT (EXISTS ( SELECT
            FROM (app_public.audit_log a
              JOIN app_public.bookings b ON (((b.id = a.record_id) AND (b.id <> o.hold_id) AND (b.slot_id = f.slot_id))))
           WHERE ((a.organization_id = o.organization_id) AND (a.id > made.at) AND (a.new_values ?| '{slot_id,places,ended_at}'::text[]))))) AND (NOT (EXISTS ( SELECT
@@ -2007,9 +2556,17 @@ UNION ALL
  SELECT b.id AS subject_id,
     'it was not told once how the booking ended'::text AS problem
    FROM app_public.bookings b
-  WHERE ((NOT b.unclaimed) AND (b.ended_at > (( SELECT app_private.clock() AS clock) - '24:00:00'::interval)) AND (b.status = ANY (ARRAY['cancelled'::app_public.booking_status, 'auto_cancelled'::app_public.booking_status, 'rejected'::app_public.booking_status, 'expired'::app_public.booking_status])) AND (1 <> ( SELECT count(*) AS count
+  WHERE ((NOT b.unclaimed) AND (b.ended_at > (( SELECT app_private.clock() AS clock) - '24:00:00'::interval)) AND (b.status = ANY (ARRAY['cancelled'::app_public.booking_status, 'auto_cancelled'::app_public.booking_status, 'rejected'::app_public.booking_status, 'expired'::app_public.booking_status])) AND (NOT ((b.status = 'expired'::app_public.booking_status) AND (b.expires_at IS NOT NULL) AND (NOT ( SELECT p.expiry_mails
+           FROM app_public.policy_versions p
+          WHERE (p.id = b.policy_version_id))))) AND (1 <> (( SELECT count(*) AS count
            FROM app_public.notifications n
-          WHERE ((n.booking_id = b.id) AND (n.kind = ANY (ARRAY['booking_cancelled'::text, 'booking_auto_cancelled'::text, 'booking_rejected'::text, 'booking_expired'::text, 'message_blackout'::text]))))) AND (NOT (EXISTS ( SELECT
+          WHERE ((n.booking_id = b.id) AND (n.kind = ANY (ARRAY['booking_cancelled'::text, 'booking_auto_cancelled'::text, 'booking_rejected'::text, 'booking_expired'::text, 'booking_unpaid'::text, 'service_expired'::text, 'message_blackout'::text])))) +
+        CASE
+            WHEN (b.series_id IS NULL) THEN (0)::bigint
+            ELSE ( SELECT count(*) AS count
+               FROM app_public.notifications n
+              WHERE ((n.customer_id = b.customer_id) AND (n.kind = 'series_cancelled'::text) AND ((n.data -> 'bookingIds'::text) ? (b.id)::text)))
+        END)) AND (NOT (EXISTS ( SELECT
            FROM app_public.customers c
           WHERE ((c.id = b.customer_id) AND (c.erased_at IS NOT NULL))))))
 UNION ALL
@@ -2063,7 +2620,54 @@ UNION ALL
           WHERE ((a.table_name = 'waitlist_entries'::text) AND ((t.from_status)::text = (a.old_values ->> 'status'::text)) AND ((t.to_status)::text = (a.new_values ->> 'status'::text)))))));
 comment on view app_private.i8_audit is 'I8: status changes follow the transition table, and each is in the audit log.';
 
+create view app_private.payments_kept with (security_invoker=true) as
+ SELECT b.id AS subject_id,
+    'waits for a payment that nobody asks for'::text AS problem
+   FROM app_public.bookings b
+  WHERE (b.awaits_payment AND (NOT (EXISTS ( SELECT
+           FROM app_public.payments y
+          WHERE ((y.booking_id = b.id) AND (y.status = ANY (ARRAY['due'::app_public.payment_status, 'processing'::app_public.payment_status, 'failed'::app_public.payment_status])))))))
+UNION ALL
+ SELECT b.id AS subject_id,
+    'asks to be paid although it has ended'::text AS problem
+   FROM (app_public.payments y
+     JOIN app_public.bookings b ON ((b.id = y.booking_id)))
+  WHERE ((y.status = ANY (ARRAY['due'::app_public.payment_status, 'processing'::app_public.payment_status, 'failed'::app_public.payment_status])) AND (b.status <> ALL (ARRAY['pending'::app_public.booking_status, 'confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status, 'completed'::app_public.booking_status])))
+UNION ALL
+ SELECT b.id AS subject_id,
+    'more is kept of what was paid than is owed'::text AS problem
+   FROM (app_public.bookings b
+     JOIN ( SELECT y.booking_id,
+            sum((y.amount - y.refund_due)) AS kept
+           FROM app_public.payments y
+          WHERE (y.processed_at IS NOT NULL)
+          GROUP BY y.booking_id) k ON ((k.booking_id = b.id)))
+  WHERE (k.kept >
+        CASE
+            WHEN (b.status = ANY (ARRAY['cancelled'::app_public.booking_status, 'auto_cancelled'::app_public.booking_status, 'rejected'::app_public.booking_status, 'expired'::app_public.booking_status])) THEN (b.price - COALESCE(b.refund, (0)::numeric))
+            ELSE b.price
+        END);
+comment on view app_private.payments_kept is 'Nobody waits for a payment that is not asked for, nothing that has ended is to be paid, and money is kept only for what was booked.';
+
 -- Functions
+
+CREATE OR REPLACE FUNCTION app_private.absence_of(resource app_public.resources, since timestamp with time zone, until timestamp with time zone)
+ RETURNS SETOF app_public.calendar_line
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select 'time_off', k.starts_at, k.ends_at, null::timestamptz, null::timestamptz, null::uuid, null, null::uuid, null,
+    null::app_public.booking_status, null::integer, null, null, k.id, k.reason, null
+  from app_public.blackouts k
+  where k.organization_id = resource.organization_id and k.lifted_at is null
+    and (k.resource_id = resource.id or num_nonnulls(k.offering_id, k.resource_id) = 0)
+    and k.starts_at < absence_of.until and k.ends_at > absence_of.since
+  union all
+  select 'closed', lower(gap), upper(gap), null, null, null, null, null, null, null, null, null, null, null, null,
+    null
+  from unnest(tstzmultirange(tstzrange(since, until)) - app_private.hours_of(resource.id, since, until)) gap
+$function$;
+comment on function app_private.absence_of(app_public.resources,timestamp with time zone,timestamp with time zone) is 'When a resource is off or closed between two moments.';
 
 CREATE OR REPLACE FUNCTION app_private.account_link_standing(link app_private.link_tokens)
  RETURNS text
@@ -2080,39 +2684,50 @@ AS $function$
 $function$;
 comment on function app_private.account_link_standing(app_private.link_tokens) is 'Where a link to an account stands: ready, done, used or unknown.';
 
-CREATE OR REPLACE FUNCTION app_private.act_on_link(link app_private.link_tokens, reason text, evidence jsonb)
+CREATE OR REPLACE FUNCTION app_private.act_on_link(link app_private.link_tokens, choice jsonb, evidence jsonb)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
 AS $function$
 declare
+  v_reason constant text := nullif(choice ->> 'reason', '');
   v_starts_at timestamptz;
 begin
   case link.action
     when 'confirm' then
       v_starts_at := (app_private.confirm_attendance(link.booking_id, 'link', evidence)).starts_at;
     when 'cancel' then
-      v_starts_at := (app_private.end_booking_by_customer(link.booking_id, reason)).starts_at;
+      v_starts_at := (app_private.end_booking_by_customer(link.booking_id, v_reason)).starts_at;
+    when 'cancel_series' then
+      v_starts_at := app_private.cancel_series_by_link(link, v_reason);
+    when 'confirm_delivery' then
+      v_starts_at := (app_private.confirm_delivered(link.booking_id)).starts_at;
     when 'approve' then
-      v_starts_at := (app_private.approve(link.booking_id, reason)).starts_at;
+      v_starts_at := (app_private.approve(link.booking_id, v_reason)).starts_at;
     when 'reject' then
-      v_starts_at := (app_private.reject(link.booking_id, reason)).starts_at;
+      v_starts_at := (app_private.reject(link.booking_id, v_reason)).starts_at;
     when 'claim' then
       v_starts_at := (app_private.claim(link.entry_id)).starts_at;
     when 'decline' then
       v_starts_at := (app_private.decline(link.entry_id)).starts_at;
     when 'leave' then
       v_starts_at := (app_private.leave(link.entry_id)).starts_at;
+    when 'book' then
+      v_starts_at := app_private.follow_request(link, choice);
     when 'unsubscribe' then
-      perform app_private.lock_customer(link.customer_id);
+      if link.customer_id is not null then
+        perform app_private.lock_customer(link.customer_id);
+      end if;
       update app_public.customers c set unsubscribed_at = app_private.clock()
       where c.id = link.customer_id and c.unsubscribed_at is null;
+      update app_public.memberships m set unsubscribed_at = app_private.clock()
+      where m.user_id = link.user_id and m.organization_id = link.organization_id and m.unsubscribed_at is null;
     else
       perform app_private.fail('RSARG', 'This link is followed in another way.');
   end case;
   return v_starts_at;
 end
 $function$;
-comment on function app_private.act_on_link(app_private.link_tokens,text,jsonb) is 'Does what a link is for; out comes the start of the booking or entry it was about. Errors: those of the function that acts.';
+comment on function app_private.act_on_link(app_private.link_tokens,jsonb,jsonb) is 'Does what a link is for; out comes the start of the booking or entry it was about. Errors: those of the function that acts.';
 
 CREATE OR REPLACE FUNCTION app_private.add_jobs(jobs jsonb)
  RETURNS integer
@@ -2130,6 +2745,28 @@ $function$;
 grant execute on function app_private.add_jobs(jsonb) to reslot_owner;
 alter function app_private.add_jobs(jsonb) owner to reslot_worker;
 comment on function app_private.add_jobs(jsonb) is 'Adds jobs [{task, payload, delay_seconds, key}] in one call; a job of the same key that waits is replaced.';
+
+CREATE OR REPLACE FUNCTION app_private.addressee(organization_id uuid, email text, locale text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_id uuid;
+begin
+  select c.id into v_id from app_public.customers c
+  where c.organization_id = addressee.organization_id and c.erased_at is null
+    and c.email_normalised = app_private.normalise_email(addressee.email)
+  order by c.user_id nulls last, c.id limit 1;
+  if v_id is null then
+    -- Without a name: as long as nobody has followed the link, it is only what somebody said.
+    insert into app_public.customers (organization_id, email, locale)
+    values (addressee.organization_id, addressee.email, addressee.locale)
+    returning id into v_id;
+  end if;
+  return v_id;
+end
+$function$;
+comment on function app_private.addressee(uuid,text,text) is 'The customer with an address, or a new one that is nothing but that. Not locked: who waited would learn that there is one.';
 
 CREATE OR REPLACE FUNCTION app_private.adopt_customers(user_id uuid)
  RETURNS void
@@ -2182,6 +2819,22 @@ end
 $function$;
 comment on function app_private.adopt_customers(uuid) is 'Gives a user with a proven address the customers that carry it, one per organisation.';
 
+CREATE OR REPLACE FUNCTION app_private.after_grace(at timestamp with time zone, grace interval, skipped tstzmultirange)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  with skips as (
+    select sum(app_private.elapsed(lower(r), upper(r))) as length from unnest(skipped) r
+  ), counted as (
+    select upper(r) as ends, sum(app_private.elapsed(lower(r), upper(r))) over (order by lower(r)) as total
+    -- All of the skipped time cannot move the end further than its length.
+    from skips, unnest(tstzmultirange(tstzrange(at, at + grace + coalesce(skips.length, interval '0'))) - skipped) r
+  )
+  select c.ends - (c.total - grace) from counted c where c.total >= grace order by c.ends limit 1
+$function$;
+comment on function app_private.after_grace(timestamp with time zone,interval,tstzmultirange) is 'When a grace that begins at a moment is over, if it stands still in the times skipped.';
+
 CREATE OR REPLACE FUNCTION app_private.after_window(since timestamp with time zone, claim_window interval, policy app_public.policy_versions, zone text, starts_at timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE plpgsql
@@ -2219,16 +2872,51 @@ end
 $function$;
 comment on function app_private.after_window(timestamp with time zone,interval,app_public.policy_versions,text,timestamp with time zone) is 'When a claim window that begins at `since` is over, quiet hours of a time zone not counted unless the start is within urgent_before; at the latest the start.';
 
+CREATE OR REPLACE FUNCTION app_private.after_working_grace(at timestamp with time zone, grace interval, zone text, skips_weekends boolean, holidays tstzmultirange)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select app_private.after_grace(at, grace, holidays + case when skips_weekends then
+    -- Five of seven days count. Holidays make it longer, by at most as much as they last.
+    app_private.weekends(zone, at, at + (grace + coalesce(
+      (select sum(app_private.elapsed(lower(h), upper(h))) from unnest(holidays) h), interval '0')) * 1.4 + interval '336 hours')
+    else '{}' end)
+$function$;
+comment on function app_private.after_working_grace(timestamp with time zone,interval,text,boolean,tstzmultirange) is 'When a grace is over in a place, weekends there left out if so wished, and holidays as given.';
+
 CREATE OR REPLACE FUNCTION app_private.alternatives_to(booking app_public.bookings)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
 AS $function$
-  select app_private.nearest_slots(s, booking.places, p, (select app_private.clock()))
-  from app_public.slots s, app_public.policy_versions p
-  where s.id = booking.slot_id and p.id = booking.policy_version_id
+  select case when booking.slot_id is not null then (
+      select app_private.nearest_slots(s, booking.places, p, (select app_private.clock()))
+      from app_public.slots s, app_public.policy_versions p
+      where s.id = booking.slot_id and p.id = booking.policy_version_id)
+    else (
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'offeringId', a.offering_id, 'offeringName', a.offering_name, 'providerId', a.provider_id,
+        'providerName', a.provider_name, 'startsAt', a.starts_at, 'endsAt', a.ends_at)))
+      from app_private.stand_ins(booking) a) end
 $function$;
-comment on function app_private.alternatives_to(app_public.bookings) is 'The slots to offer to whom a booking of places was cancelled; null for a range of time.';
+comment on function app_private.alternatives_to(app_public.bookings) is 'What to offer to whom a booking was refused or cancelled: slots for places, stand-ins of the same category for a range of time; null if there is none.';
+
+CREATE OR REPLACE FUNCTION app_private.answer_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)
+ RETURNS TABLE(resource_id uuid, day date, answered integer, seconds double precision[], reviews integer, rating double precision)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select b.resource_id, case when by_day then (b.starts_at at time zone b.zone)::date else from_day end,
+    count(b.answered_at),
+    percentile_cont('{0.5,0.9}'::double precision[]) within group (order by extract(epoch from b.answered_at - b.made_at)::float),
+    count(v.id), avg(v.rating)
+  from app_private.figure_bookings(offering_ids, answer_figures.resource_id, from_day, to_day, interval '0') b
+  left join app_public.reviews v on v.id = b.review_id
+  where b.answered_at is not null or b.review_id is not null
+  group by 1, 2
+$function$;
+comment on function app_private.answer_figures(uuid[],uuid,date,date,boolean) is 'How soon requests were answered, and what customers say.';
 
 CREATE OR REPLACE FUNCTION app_private.apply_policy_to(booking app_public.bookings, policy app_public.policy_versions)
  RETURNS void
@@ -2239,14 +2927,15 @@ declare
   v_asks_anew boolean := policy.auto_cancel = 'on' and app_private.asks_confirmation(booking) and booking.reminders_done > 0
     and (select p.auto_cancel <> 'on' from app_public.policy_versions p where p.id = booking.policy_version_id);
   v_notice_ends_at timestamptz := app_private.clock() + policy.min_notice;
-  v_room tstzrange := app_private.with_buffers(tstzrange(booking.starts_at, booking.ends_at), policy);
+  v_room tstzrange := app_private.room_for(
+    booking.offering_id, tstzrange(booking.starts_at, booking.ends_at), policy);
   v_changes_room boolean := v_room <> booking.room and booking.slot_id is null;
   v_booking app_public.bookings;
 begin
   if v_changes_room then
     perform app_private.give_back_room(booking.id, hands_on => false);
     -- A larger buffer that does not fit any more waits for the next booking; this one keeps what it has.
-    if not app_private.is_free(booking.offering_id, v_room) then
+    if not app_private.is_free(booking.offering_id, v_room, booking.provider_id) then
       v_room := booking.room;
     end if;
   end if;
@@ -2255,7 +2944,7 @@ begin
       -- Every mail about the booking states it, from the first.
       confirm_by = case when b.confirm_by is not null then greatest(b.confirm_by, b.starts_at - policy.confirm_deadline,
         case when v_asks_anew and v_notice_ends_at < b.starts_at then v_notice_ends_at end) end,
-      request_expires_at = case when b.status = 'pending' then greatest(b.request_expires_at,
+      request_expires_at = case when b.awaits_payment then b.request_expires_at when b.status = 'pending' then greatest(b.request_expires_at,
         (app_private.terms_of(policy, b.starts_at, b.made_at, true)).request_expires_at) end,
       would_auto_cancel_at = null,
       sequence = case when v_asks_anew then b.sequence + 1 else b.sequence end,
@@ -2265,7 +2954,7 @@ begin
   returning * into v_booking;
   if v_changes_room then
     perform app_private.take_room(v_booking);
-    perform app_private.hand_on(app_private.resources_of(booking.offering_id), booking.room);
+    perform app_private.hand_on(app_private.resources_taken(booking), booking.room);
   end if;
 end
 $function$;
@@ -2277,10 +2966,11 @@ CREATE OR REPLACE FUNCTION app_private.approve(booking_id uuid, note text DEFAUL
 AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_note text := app_private.checked_text(note, 500);
   v_policy app_public.policy_versions;
   v_terms app_private.booking_terms;
 begin
-  if v_booking.status = 'confirmed' then
+  if v_booking.status = 'confirmed' or v_booking.awaits_payment then
     return v_booking;
   elsif v_booking.status <> 'pending' then
     perform app_private.fail('RSSTA', format('This booking is %s and waits for no approval.', replace(v_booking.status::text, '_', ' ')));
@@ -2288,20 +2978,86 @@ begin
     perform app_private.fail('RSEXP', 'This request was not answered in time.');
   end if;
   select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
-  v_terms := app_private.terms_of(v_policy, v_booking.starts_at, v_booking.made_at, false);
-  perform set_config('reslot.reason', coalesce(note, ''), true);
-  update app_public.bookings b
-  set status = v_terms.status, request_expires_at = null, confirm_by = v_terms.confirm_by,
-      attendance_confirmed_at = v_terms.attendance_confirmed_at,
-      attendance_confirmed_how = v_terms.attendance_confirmed_how
-  where b.id = v_booking.id
-  returning * into v_booking;
+  v_terms := app_private.until_paid(
+    app_private.terms_of(v_policy, v_booking.starts_at, v_booking.made_at, false), v_policy,
+    app_private.to_be_paid_first(v_policy, v_booking.price, v_booking.currency) - app_private.kept_of(v_booking.id),
+    v_booking.starts_at, app_private.clock());
+  perform set_config('reslot.reason', coalesce(v_note, ''), true);
+  v_booking := app_private.set_terms(v_booking.id, v_terms, app_private.clock());
+  -- What is to be paid first has a mail of its own, which says that they agree.
+  if v_booking.awaits_payment then
+    return v_booking;
+  end if;
   perform app_private.notify_customer(v_booking.customer_id, 'booking_approved', v_booking.id, null,
-    jsonb_build_object('sequence', v_booking.sequence, 'reason', app_private.checked_text(note, 500)));
+    jsonb_build_object('sequence', v_booking.sequence, 'reason', v_note));
   return v_booking;
 end
 $function$;
-comment on function app_private.approve(uuid,text) is 'A manager''s yes; again: the same. Errors: RSNTF, RSSTA, RSEXP.';
+comment on function app_private.approve(uuid,text) is 'The yes of a manager or provider, after which it may still have to be paid; again: the same. Errors: RSNTF, RSSTA, RSEXP, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_private.ask_for_payment(booking app_public.bookings, policy app_public.policy_versions, amount numeric, kept numeric)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_payment app_public.payments;
+begin
+  insert into app_public.payments (organization_id, booking_id, purpose, provider, amount, currency)
+  values (booking.organization_id, booking.id,
+    case when kept > 0 then 'balance' when policy.payment = 'deposit' and booking.status <> 'completed' then 'deposit'
+      else 'price' end::app_public.payment_purpose,
+    policy.payment_provider, amount, booking.currency)
+  returning * into v_payment;
+  perform app_private.notify_customer(booking.customer_id, 'payment_due', booking.id, null,
+    jsonb_build_object('paymentId', v_payment.id));
+end
+$function$;
+comment on function app_private.ask_for_payment(app_public.bookings,app_public.policy_versions,numeric,numeric) is 'Opens a payment and tells the customer.';
+
+CREATE OR REPLACE FUNCTION app_private.ask_for_provider(booking app_public.bookings, provider_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_during tstzrange := tstzrange(booking.starts_at, booking.ends_at);
+begin
+  perform app_private.refuse_if_blacked_out(booking.offering_id, booking.starts_at, booking.ends_at, provider_id);
+  if app_private.find_provider(booking.offering_id, v_during, booking.room, provider_id, booking.id) is null then
+    perform app_private.fail('RSFUL', 'This provider is not free at that time.');
+  end if;
+  return app_private.change_provider(booking, provider_id);
+end
+$function$;
+comment on function app_private.ask_for_provider(app_public.bookings,uuid) is 'Gives a locked booking the provider that is wished for, at the same time. Errors: RSBLK, RSFUL.';
+
+CREATE OR REPLACE FUNCTION app_private.ask_for_series(booking_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_ids uuid[] := array(
+    select b.id from app_public.bookings b where b.id = any (booking_ids) and b.status = 'pending' order by b.starts_at);
+  v_first app_public.bookings;
+begin
+  if v_ids <> '{}' then
+    select * into v_first from app_public.bookings b where b.id = v_ids[1];
+    perform app_private.notify_managers(v_first.offering_id, 'series_requested', v_first.id, null,
+      jsonb_build_object('bookingIds', v_ids));
+    perform app_private.notify_provider(v_first, 'series_requested', jsonb_build_object('bookingIds', v_ids));
+  end if;
+end
+$function$;
+comment on function app_private.ask_for_series(uuid[]) is 'Tells who decides which of these bookings need a yes, if any do.';
+
+CREATE OR REPLACE FUNCTION app_private.asking_price(offering app_public.offerings, slot_id uuid, party app_private.party, policy app_public.policy_versions)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case when asking_price.slot_id is null then offering.price
+    else (app_private.quote_for_slot(asking_price.slot_id, party, policy)).price end
+$function$;
+comment on function app_private.asking_price(app_public.offerings,uuid,app_private.party,app_public.policy_versions) is 'The price a booking made now would have.';
 
 CREATE OR REPLACE FUNCTION app_private.asks_confirmation(booking app_public.bookings)
  RETURNS boolean
@@ -2413,6 +3169,8 @@ AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
   v_policy app_public.policy_versions;
+  v_due timestamptz := v_booking.confirm_by;
+  v_outcome app_public.automation_outcome := 'done';
   v_now timestamptz := app_private.clock();
 begin
   select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
@@ -2427,22 +3185,65 @@ begin
   -- After the start somebody may be sitting there: a worker that comes that late releases nothing any more.
   if v_booking.starts_at > v_now and v_booking.reminder_sent_at + v_policy.min_notice <= v_now then
     if v_policy.auto_cancel = 'dry_run' then
+      v_outcome := 'dry_run';
       update app_public.bookings b set would_auto_cancel_at = v_now where b.id = v_booking.id;
-      return;
+    else
+      perform app_private.end_booking(v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.',
+        refund => app_private.refund_due(v_booking, v_policy, v_now));
+      perform app_private.notify_customer(v_booking.customer_id, 'booking_auto_cancelled', v_booking.id, null);
+      perform app_private.note_release_of_series(v_booking, v_policy) where v_booking.series_id is not null;
     end if;
-    perform app_private.end_booking(v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.',
-      refund => app_private.refund_due(v_booking, v_policy, v_now));
-    perform app_private.notify_customer(v_booking.customer_id, 'booking_auto_cancelled', v_booking.id, null);
   elsif v_booking.starts_at > v_now and v_booking.reminder_sent_at + v_policy.min_notice < v_booking.starts_at then
+    v_outcome := 'postponed';
     update app_public.bookings b set confirm_by = v_booking.reminder_sent_at + v_policy.min_notice where b.id = v_booking.id;
   else
+    v_outcome := 'spared';
     update app_public.bookings b set spared_at = v_now where b.id = v_booking.id;
     perform app_private.notify_managers(v_booking.offering_id, 'booking_spared', v_booking.id, null,
       jsonb_build_object('sequence', v_booking.sequence));
   end if;
+  perform app_private.note_automation(v_booking, 'auto_cancel', v_due, v_outcome);
 end
 $function$;
 comment on function app_private.auto_cancel(uuid) is 'Releases an unconfirmed booking at its deadline, if its reminder was accepted by the mail server at least min_notice earlier and has not bounced; else moves the deadline, or spares the booking and tells the managers. Never after the start.';
+
+CREATE OR REPLACE FUNCTION app_private.automation_error(event_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select e.error from app_public.automation_events e
+  join app_public.bookings b on b.id = e.booking_id
+  where e.id = automation_error.event_id and app_private.is_manager_of(b.offering_id)
+$function$;
+grant execute on function app_private.automation_error(uuid) to reslot_admin;
+grant execute on function app_private.automation_error(uuid) to reslot_user;
+comment on function app_private.automation_error(uuid) is 'What went wrong with something that was due; for managers of the booking and admins.';
+
+CREATE OR REPLACE FUNCTION app_private.await_delivery(booking_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_policy app_public.policy_versions;
+  v_now timestamptz := app_private.clock();
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
+  if (app_private.booking_deadline(v_booking, v_policy)).action is distinct from 'await_delivery'
+     or upper(v_booking.room) > v_now then
+    return;
+  end if;
+  update app_public.bookings b set awaits_delivery_since = v_now where b.id = v_booking.id returning * into v_booking;
+  perform app_private.give_back_room(v_booking.id);
+  perform app_private.note_automation(v_booking, 'await_delivery', upper(v_booking.room));
+  if not app_private.notify_provider(v_booking, 'delivery_due') then
+    perform app_private.notify_managers(v_booking.offering_id, 'delivery_due', v_booking.id, null);
+  end if;
+end
+$function$;
+comment on function app_private.await_delivery(uuid) is 'A booking that has to be delivered and whose time is over, buffer included, has its room no more, and its provider (else its managers) is asked whether it is done.';
 
 CREATE OR REPLACE FUNCTION app_private.begin_claim_window(entry app_public.waitlist_entries, accepted_at timestamp with time zone)
  RETURNS app_public.waitlist_entries
@@ -2510,6 +3311,27 @@ $function$;
 grant execute on function app_private.begin_password_check(uuid) to reslot_app;
 comment on function app_private.begin_password_check(uuid) is 'The same for a user who is signed in and gives their password once more.';
 
+CREATE OR REPLACE FUNCTION app_private.begin_photo(booking_id uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_booking_for_photo(booking_id);
+  v_id uuid;
+begin
+  perform app_private.refuse_too_many_photos(v_booking);
+  insert into app_private.photo_files (booking_id, remove_at)
+  values (v_booking.id, app_private.clock() + interval '1 hour')
+  returning id into v_id;
+  return v_id;
+end
+$function$;
+grant execute on function app_private.begin_photo(uuid) to reslot_admin;
+grant execute on function app_private.begin_photo(uuid) to reslot_user;
+comment on function app_private.begin_photo(uuid) is 'For the provider and managers, by the server: names the file of a photo to come. Errors: RSNTF, RSTIM not begun yet, RSSTA cancelled or over, RSLIM.';
+
 CREATE OR REPLACE FUNCTION app_private.begin_sign_in(email text)
  RETURNS app_private.sign_in_check
  LANGUAGE plpgsql
@@ -2548,7 +3370,7 @@ end
 $function$;
 comment on function app_private.blackout_sweeps_set_deadline() is 'A sweep is due at once, and once.';
 
-CREATE OR REPLACE FUNCTION app_private.blackouts_over(offering_id uuid, since timestamp with time zone, until timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.blackouts_over(offering_id uuid, since timestamp with time zone, until timestamp with time zone, provider_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.blackouts
  LANGUAGE sql
  STABLE ROWS 1
@@ -2559,12 +3381,14 @@ AS $function$
   where f.id = blackouts_over.offering_id and k.lifted_at is null
     and k.starts_at < blackouts_over.until and k.ends_at > blackouts_over.since
     and (k.offering_id = f.id
-      or k.resource_id in (select x.resource_id from app_public.offering_resources x where x.offering_id = f.id)
+      or k.resource_id in (
+        select x.resource_id from app_public.offering_resources x
+        where x.offering_id = f.id and (not x.in_pool or x.resource_id = blackouts_over.provider_id))
       or num_nonnulls(k.offering_id, k.resource_id) = 0)
 $function$;
-comment on function app_private.blackouts_over(uuid,timestamp with time zone,timestamp with time zone) is 'The blackouts that close an offering between two moments: its own, those of its resources, those of its organisation.';
+comment on function app_private.blackouts_over(uuid,timestamp with time zone,timestamp with time zone,uuid) is 'The blackouts that close an offering between two moments: its own, those of its resources (of a pool: of the provider that is named), those of its organisation.';
 
-CREATE OR REPLACE FUNCTION app_private.book(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party, wishes app_private.wishes, created_by uuid, as_manager boolean, needs_confirmation boolean)
+CREATE OR REPLACE FUNCTION app_private.book(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, party app_private.party, wishes app_private.wishes, created_by uuid, as_manager boolean, needs_confirmation boolean, tells boolean DEFAULT true)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
@@ -2583,8 +3407,9 @@ begin
   v_offering := app_private.find_offering(offering_id);
   perform app_private.check_allocation(v_offering, slot_id is not null);
   v_policy := app_private.policy_of(v_offering);
+  perform app_private.check_provider(offering_id, wishes.provider_id);
   if slot_id is null then
-    perform app_private.check_times(offering_id, v_policy, during, v_now, not as_manager);
+    perform app_private.check_times(offering_id, v_policy, during, v_now, not as_manager, wishes.provider_id);
   else
     v_slot := app_private.find_slot(slot_id, offering_id);
     v_during := tstzrange(v_slot.starts_at, v_slot.ends_at);
@@ -2595,25 +3420,150 @@ begin
     perform app_private.check_daily_bookings(customer.id, offering_id, v_policy, lower(v_during), null);
   end if;
   if slot_id is null then
-    perform app_private.refuse_if_taken(offering_id, v_policy, during, v_now, customer.id);
+    perform app_private.refuse_if_taken(offering_id, v_policy, during, v_now, customer.id, wishes.provider_id);
   else
     perform app_private.refuse_if_full(v_slot, v_policy, v_party, v_now, customer.id);
   end if;
 
-  v_terms := app_private.terms_of(v_policy, lower(v_during), v_now, v_policy.requires_approval and not as_manager);
+  v_terms := app_private.terms_of(v_policy, lower(v_during), v_now,
+    not as_manager and app_private.needs_approval(v_policy, customer.id, v_now));
+  -- A manager who enters a booking gives the room away; its payment is open all the same.
+  if not as_manager then
+    v_terms := app_private.terms_to_pay(v_terms, v_policy, v_offering, v_slot.id, v_party, lower(v_during), v_now);
+  end if;
   if not needs_confirmation then
     v_terms.confirm_by := null;
     v_terms.attendance_confirmed_at := v_now;
     v_terms.attendance_confirmed_how := 'not_needed';
   end if;
   v_booking := app_private.insert_booking(
-    offering_id, customer.id, v_policy, v_during, v_party, wishes, created_by, v_now, v_terms, null, slot_id);
+    offering_id, customer.id, v_policy, v_during, v_party, app_private.checked_visit(v_offering, customer, wishes),
+    created_by, v_now, v_terms, null, slot_id);
   perform app_private.close_overlapping_entries(v_booking);
-  perform app_private.tell_of_booking(v_booking, 'booking_received');
+  perform app_private.tell_of_booking(v_booking, 'booking_received') where tells;
   return v_booking;
 end
 $function$;
-comment on function app_private.book(app_public.customers,uuid,tstzrange,uuid,app_private.party,app_private.wishes,uuid,boolean,boolean) is 'Books free room, or places of a slot, for a locked customer. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
+comment on function app_private.book(app_public.customers,uuid,tstzrange,uuid,app_private.party,app_private.wishes,uuid,boolean,boolean,boolean) is 'Books free room, or places of a slot, for a locked customer; whoever books many tells of them together. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
+
+CREATE OR REPLACE FUNCTION app_private.book_again(booking_id uuid, during tstzrange, slot_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_old app_public.bookings;
+  v_customer app_public.customers;
+  v_as_manager boolean;
+begin
+  v_customer := app_private.lock_customer(
+    (select b.customer_id from app_public.bookings b where b.id = booking_id));
+  -- Once more, now that the customer cannot become another's.
+  perform app_private.require_booking(booking_id, true, true);
+  select * into v_old from app_public.bookings b where b.id = booking_id;
+  if v_old.unclaimed then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  elsif v_old.status not in ('cancelled', 'auto_cancelled', 'expired') then
+    perform app_private.fail('RSSTA', format('This booking is %s; only what was cancelled, released or has expired is booked again.',
+      replace(v_old.status::text, '_', ' ')));
+  end if;
+  v_as_manager := not app_private.is_customer(v_customer.id);
+  if not v_as_manager then
+    perform app_private.require_user();
+  end if;
+  return app_private.book(v_customer, v_old.offering_id, during, slot_id,
+    row(v_old.party_size, v_old.adults, v_old.children, v_old.infants, v_old.places)::app_private.party,
+    app_private.checked_wishes(v_old.purpose, v_old.special_requests, v_old.dietary_needs, v_old.access_needs, null,
+      v_old.customer_address, v_old.customer_phone),
+    app_private.current_user_id(), v_as_manager,
+    -- Whoever cannot be asked is not asked.
+    not v_as_manager or v_customer.email is not null and v_old.attendance_confirmed_how is distinct from 'not_needed');
+end
+$function$;
+comment on function app_private.book_again(uuid,tstzrange,uuid) is 'Makes a new booking of an ended one, for its customer, locked. Errors: those of rebook_booking.';
+
+CREATE OR REPLACE FUNCTION app_private.book_occurrence(series app_public.recurring_bookings, on_date date, customer app_public.customers, party app_private.party, wishes app_private.wishes, created_by uuid, as_manager boolean, needs_confirmation boolean)
+ RETURNS app_public.series_occurrence
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_line app_public.series_occurrence;
+  v_during tstzrange;
+begin
+  v_line.local_date := on_date;
+  begin
+    v_during := app_private.occurrence_range(series.offering_id, on_date, series.local_start, series.duration);
+    v_line.starts_at := lower(v_during);
+    v_line.ends_at := upper(v_during);
+    v_line.booking_id := (app_private.book(customer, series.offering_id, v_during, null, party, wishes, created_by,
+      as_manager, needs_confirmation, tells => false)).id;
+    update app_public.bookings b set series_id = series.id, series_date = on_date where b.id = v_line.booking_id;
+  exception
+    when others then
+      if not app_private.is_conflict(sqlstate) then
+        raise;
+      end if;
+      v_line.code := sqlstate;
+      v_line.message := sqlerrm;
+  end;
+  return v_line;
+end
+$function$;
+comment on function app_private.book_occurrence(app_public.recurring_bookings,date,app_public.customers,app_private.party,app_private.wishes,uuid,boolean,boolean) is 'Books one date of a series as any booking is made; what speaks against it comes out, and nothing is left of the try.';
+
+CREATE OR REPLACE FUNCTION app_private.book_occurrences(series app_public.recurring_bookings, customer app_public.customers, party app_private.party, wishes app_private.wishes, created_by uuid, as_manager boolean, needs_confirmation boolean, skip_conflicts boolean)
+ RETURNS app_public.recurring_bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_series app_public.recurring_bookings;
+  v_dates date[];
+  v_date date;
+  v_line app_public.series_occurrence;
+  v_made uuid[] := '{}';
+  v_conflicts app_public.series_occurrence[] := '{}';
+begin
+  -- Once, and before anything is tried: what is locked within a try that fails is not locked any more.
+  perform app_private.lock_room(array[series.offering_id]);
+  v_dates := app_private.series_dates(series, app_private.policy_of(app_private.find_offering(series.offering_id)));
+  insert into app_public.recurring_bookings (organization_id, offering_id, rrule, first_date, local_start, duration)
+  values (series.organization_id, series.offering_id, series.rrule, series.first_date, series.local_start, series.duration)
+  returning * into v_series;
+  foreach v_date in array v_dates loop
+    v_line := app_private.book_occurrence(v_series, v_date, customer, party, wishes, created_by, as_manager, needs_confirmation);
+    if v_line.code is null then
+      v_made := v_made || v_line.booking_id;
+    else
+      v_conflicts := v_conflicts || v_line;
+    end if;
+  end loop;
+  if not coalesce(skip_conflicts, false) or v_made = '{}' then
+    perform app_private.refuse_conflicts(v_conflicts, cardinality(v_dates));
+  end if;
+  update app_public.recurring_bookings s set skipped = array(select c.local_date from unnest(v_conflicts) c)
+  where s.id = v_series.id
+  returning * into v_series;
+  perform app_private.ask_for_series(v_made);
+  perform app_private.tell_of_series(v_made, 'series_booked', jsonb_build_object('skipped', v_series.skipped));
+  return v_series;
+end
+$function$;
+comment on function app_private.book_occurrences(app_public.recurring_bookings,app_public.customers,app_private.party,app_private.wishes,uuid,boolean,boolean,boolean) is 'Books the dates of a series for a locked customer: all, or those that can be. Errors: those of a booking.';
+
+CREATE OR REPLACE FUNCTION app_private.bookable_ranges(offering_id uuid, since timestamp with time zone, until timestamp with time zone, buffer_before interval, buffer_after interval, provider_id uuid DEFAULT NULL::uuid)
+ RETURNS SETOF tstzrange
+ LANGUAGE sql
+ STABLE ROWS 20
+AS $function$
+  with free as (
+    select distinct r as during
+    from app_private.providers_of(bookable_ranges.offering_id, bookable_ranges.provider_id) p (id)
+    cross join lateral unnest(app_private.free_ranges(
+      bookable_ranges.offering_id, since, until, buffer_before, buffer_after, p.id)) r
+  )
+  select f.during from free f
+  where not exists (select from free longer where longer.during @> f.during and longer.during <> f.during)
+$function$;
+comment on function app_private.bookable_ranges(uuid,timestamp with time zone,timestamp with time zone,interval,interval,uuid) is 'The stretches in which an offering could be booked, each with one and the same provider; none that lies within another.';
 
 CREATE OR REPLACE FUNCTION app_private.booking_as_json(booking app_public.bookings)
  RETURNS jsonb
@@ -2622,11 +3572,13 @@ CREATE OR REPLACE FUNCTION app_private.booking_as_json(booking app_public.bookin
 AS $function$
   select jsonb_strip_nulls(jsonb_build_object(
     'id', booking.id, 'reference', booking.reference, 'status', booking.status, 'sequence', booking.sequence,
-    'offeringId', f.id, 'offeringName', f.name, 'address', f.address, 'directions', f.directions,
+    'offeringId', f.id, 'offeringName', f.name, 'address', coalesce(booking.customer_address, f.address),
+    'directions', case when booking.customer_address is null then f.directions end,
     'supportContact', f.support_contact, 'timeZone', app_private.zone_of(f.id),
     'resourceNames', (
-      select jsonb_agg(r.name order by r.name) from app_public.offering_resources x
-      join app_public.resources r on r.id = x.resource_id where x.offering_id = f.id),
+      select jsonb_agg(r.name order by r.name) from app_public.resources r
+      where r.id = any (app_private.resources_taken(booking))),
+    'providerName', (select r.name from app_public.resources r where r.id = booking.provider_id),
     'startsAt', booking.starts_at, 'endsAt', booking.ends_at, 'purpose', booking.purpose,
     'partySize', booking.party_size, 'price', booking.price, 'currency', booking.currency, 'refund', booking.refund,
     'customerName', c.name, 'attendanceConfirmedAt', booking.attendance_confirmed_at,
@@ -2639,7 +3591,11 @@ AS $function$
       when app_private.asks_confirmation(booking) and booking.override_at is null then
         nullif(greatest(booking.confirm_by, least(app_private.clock() + p.min_notice, booking.starts_at)), booking.starts_at)
     end,
-    'requestExpiresAt', booking.request_expires_at))
+    'awaitsPayment', booking.awaits_payment or null, 'requestExpiresAt', booking.request_expires_at, 'deliveryAnswerBy', booking.delivery_answer_by,
+    'deliveryNotes', booking.delivery_notes, 'recommendations', booking.recommendations,
+    -- Why somebody has to agree who else would be booked at once.
+    'offences', case when booking.status = 'pending' then
+      app_private.offences_over_limit(booking.customer_id, p, booking.made_at) end))
   from app_public.offerings f, app_public.policy_versions p, app_public.customers c
   where f.id = booking.offering_id and p.id = booking.policy_version_id and c.id = booking.customer_id
 $function$;
@@ -2659,15 +3615,47 @@ AS $function$
       when booking.status = 'confirmed' and app_private.asks_confirmation(booking) and policy.auto_cancel <> 'off'
         and num_nonnulls(booking.override_at, booking.spared_at, booking.would_auto_cancel_at) = 0
       then booking.confirm_by end, 2),
+    ('remind_provider', case
+      when booking.status = 'confirmed' and booking.provider_id is not null and booking.provider_reminded_at is null
+        and booking.starts_at - policy.provider_reminder_lead >= booking.made_at
+      then booking.starts_at - policy.provider_reminder_lead end, 3),
     ('start', case when booking.status = 'confirmed' then booking.starts_at end, 3),
     -- The buffer after a booking stays occupied until it is over.
-    ('complete', case when booking.status = 'in_progress' then upper(booking.room) end, 1)
+    ('complete', case
+      when booking.status = 'in_progress' and not policy.requires_delivery then upper(booking.room)
+      when booking.status = 'delivered' then booking.delivery_answer_by end, 1),
+    ('await_delivery', case
+      when booking.status = 'in_progress' and policy.requires_delivery and booking.awaits_delivery_since is null
+      then upper(booking.room) end, 1),
+    ('expire', case when booking.status = 'in_progress' and booking.would_expire_at is null then booking.expires_at end, 2)
   ) as d (action, due_at, rank)
   where d.due_at is not null
   order by d.due_at, d.rank
   limit 1
 $function$;
 comment on function app_private.booking_deadline(app_public.bookings,app_public.policy_versions) is 'The next thing time will do to a booking; null if nothing.';
+
+CREATE OR REPLACE FUNCTION app_private.booking_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)
+ RETURNS TABLE(resource_id uuid, day date, due integer, auto_cancelled integer, no_shows integer, reminded integer, confirmed integer, overrides integer, ended integer, completed integer, unclaimed integer, held integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select b.resource_id, case when by_day then (b.starts_at at time zone b.zone)::date else from_day end,
+    count(*) filter (where b.starts_at <= (select app_private.clock()) and b.status in
+      ('auto_cancelled', 'no_show', 'confirmed', 'in_progress', 'delivered', 'completed')),
+    count(*) filter (where b.starts_at <= (select app_private.clock()) and b.status = 'auto_cancelled'),
+    count(*) filter (where b.status = 'no_show'),
+    count(b.reminder_sent_at),
+    count(*) filter (where b.attendance_confirmed_at >= b.reminder_sent_at),
+    count(b.override_at),
+    count(*) filter (where b.ended_at is not null and not b.unclaimed),
+    count(*) filter (where b.status = 'completed'),
+    count(*) filter (where b.unclaimed),
+    count(*) filter (where b.status = 'held')
+  from app_private.figure_bookings(offering_ids, booking_figures.resource_id, from_day, to_day, interval '0') b
+  group by 1, 2
+$function$;
+comment on function app_private.booking_figures(uuid[],uuid,date,date,boolean) is 'What became of the bookings of each resource and day, and of the holds that nobody has claimed.';
 
 CREATE OR REPLACE FUNCTION app_private.booking_in_short(booking app_public.bookings)
  RETURNS jsonb
@@ -2689,7 +3677,7 @@ CREATE OR REPLACE FUNCTION app_private.booking_link_standing(action app_private.
  RETURNS text
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE WHEN ((booking).status = 'held'::app_public.booking_status) THEN 'unknown'::text WHEN ((action = 'confirm'::app_private.link_action) AND ((booking).attendance_confirmed_at IS NOT NULL) AND ((booking).ended_at IS NULL)) THEN 'done'::text WHEN ((action = 'cancel'::app_private.link_action) AND ((booking).status = 'cancelled'::app_public.booking_status)) THEN 'done'::text WHEN ((action = 'approve'::app_private.link_action) AND ((booking).status = ANY (ARRAY['confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status, 'completed'::app_public.booking_status, 'no_show'::app_public.booking_status]))) THEN 'done'::text WHEN ((action = 'reject'::app_private.link_action) AND ((booking).status = 'rejected'::app_public.booking_status)) THEN 'done'::text WHEN ((booking).status = ANY (ARRAY['cancelled'::app_public.booking_status, 'auto_cancelled'::app_public.booking_status, 'rejected'::app_public.booking_status, 'expired'::app_public.booking_status])) THEN ((booking).status)::text WHEN ((booking).status = ANY (ARRAY['completed'::app_public.booking_status, 'no_show'::app_public.booking_status])) THEN 'over'::text WHEN (action = ANY (ARRAY['approve'::app_private.link_action, 'reject'::app_private.link_action])) THEN CASE WHEN ((booking).status <> 'pending'::app_public.booking_status) THEN 'approved'::text WHEN ((booking).request_expires_at <= now_at) THEN 'expired'::text ELSE 'ready'::text END WHEN (((booking).starts_at <= now_at) OR ((booking).status = ANY (ARRAY['in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))) THEN 'begun'::text WHEN ((action = 'confirm'::app_private.link_action) AND ((booking).status = 'pending'::app_public.booking_status)) THEN 'pending'::text ELSE 'ready'::text END;
+RETURN CASE WHEN ((booking).status = 'held'::app_public.booking_status) THEN 'unknown'::text WHEN ((action = 'confirm'::app_private.link_action) AND ((booking).attendance_confirmed_at IS NOT NULL) AND ((booking).ended_at IS NULL)) THEN 'done'::text WHEN ((action = 'cancel'::app_private.link_action) AND ((booking).status = 'cancelled'::app_public.booking_status)) THEN 'done'::text WHEN ((action = 'confirm_delivery'::app_private.link_action) AND ((booking).delivery_confirmed_at IS NOT NULL)) THEN 'done'::text WHEN ((action = 'approve'::app_private.link_action) AND ((booking).awaits_payment OR ((booking).status = ANY (ARRAY['confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status, 'completed'::app_public.booking_status, 'no_show'::app_public.booking_status])))) THEN 'done'::text WHEN ((action = 'reject'::app_private.link_action) AND ((booking).status = 'rejected'::app_public.booking_status)) THEN 'done'::text WHEN ((booking).status = ANY (ARRAY['cancelled'::app_public.booking_status, 'auto_cancelled'::app_public.booking_status, 'rejected'::app_public.booking_status, 'expired'::app_public.booking_status])) THEN ((booking).status)::text WHEN ((booking).status = ANY (ARRAY['completed'::app_public.booking_status, 'no_show'::app_public.booking_status])) THEN 'over'::text WHEN (action = 'confirm_delivery'::app_private.link_action) THEN CASE WHEN ((booking).status = 'delivered'::app_public.booking_status) THEN 'ready'::text ELSE 'not_delivered'::text END WHEN (action = ANY (ARRAY['approve'::app_private.link_action, 'reject'::app_private.link_action])) THEN CASE WHEN (((booking).status <> 'pending'::app_public.booking_status) OR (booking).awaits_payment) THEN 'approved'::text WHEN ((booking).request_expires_at <= now_at) THEN 'expired'::text ELSE 'ready'::text END WHEN (((booking).starts_at <= now_at) OR ((booking).status = ANY (ARRAY['in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))) THEN 'begun'::text WHEN ((action = 'confirm'::app_private.link_action) AND ((booking).status = 'pending'::app_public.booking_status)) THEN 'pending'::text ELSE 'ready'::text END;
 comment on function app_private.booking_link_standing(app_private.link_action,app_public.bookings,timestamp with time zone) is 'Where a link to a booking stands: ready, done, unknown, or why it comes too late.';
 
 CREATE OR REPLACE FUNCTION app_private.bookings_check_transition()
@@ -2716,10 +3704,24 @@ CREATE OR REPLACE FUNCTION app_private.bookings_hit(blackout app_public.blackout
 AS $function$
   select b.* from app_public.bookings b
   where b.organization_id = blackout.organization_id and b.offering_id in (select app_private.offerings_hit(blackout))
-    and b.ended_at is null and b.starts_at < blackout.ends_at and b.ends_at > blackout.starts_at
+    and b.ended_at is null and app_private.occupies(b) and b.starts_at < blackout.ends_at and b.ends_at > blackout.starts_at
+    and (blackout.resource_id is null or blackout.resource_id = any (app_private.resources_taken(b)))
   order by b.starts_at, b.id
 $function$;
 comment on function app_private.bookings_hit(app_public.blackouts) is 'The live bookings a blackout overlaps, holds included.';
+
+CREATE OR REPLACE FUNCTION app_private.bookings_keep_payments()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  perform app_private.keep_payments(new, tg_op = 'UPDATE' and old.ended_at is null and new.ended_at is not null);
+  return null;
+end
+$function$;
+comment on function app_private.bookings_keep_payments() is 'Keeps the payments of a booking what its row says.';
 
 CREATE OR REPLACE FUNCTION app_private.bookings_set_deadline()
  RETURNS trigger
@@ -2757,6 +3759,18 @@ grant execute on function app_private.caller_role() to reslot_anonymous;
 grant execute on function app_private.caller_role() to reslot_user;
 comment on function app_private.caller_role() is 'The role the caller acts as.';
 
+CREATE OR REPLACE FUNCTION app_private.cancel_series_by_link(link app_private.link_tokens, reason text)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+AS $function$
+  select min(e.starts_at)
+  from app_private.lock_series(link.booking_id, 'all') b
+  cross join lateral app_private.end_rest_of_series(b, 'all',
+    case when link.user_id is null then reason else coalesce(reason, 'Several dates in a row were not confirmed.') end,
+    link.user_id is not null) e
+$function$;
+comment on function app_private.cancel_series_by_link(app_private.link_tokens,text) is 'Cancels the rest of a series for its customer, or for a manager; out comes its first start. Errors: RSNTF, RSARG.';
+
 CREATE OR REPLACE FUNCTION app_private.cancel_slot_for(slot app_public.slots, reason text)
  RETURNS app_public.slots
  LANGUAGE plpgsql
@@ -2771,8 +3785,13 @@ begin
   returning * into v_slot;
   -- Whoever waits for any slot of the day goes on waiting; whoever waits for this one waits for nothing.
   -- Nobody has let go of it, so that nobody is passed over for another slot of the day.
-  perform app_private.end_offer(e.id, 'waiting', reason)
-  from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered';
+  -- In the order of the queue: who came first is the first to be offered that.
+  for v_entry in
+    select e.* from app_public.waitlist_entries e where e.slot_id = slot.id and e.status = 'offered'
+    order by e.priority, e.joined_at, e.id
+  loop
+    perform app_private.end_offer(v_entry.id, 'waiting', reason);
+  end loop;
   for v_entry in
     update app_public.waitlist_entries e set status = 'closed', ended_at = app_private.clock()
     where e.slot_id = slot.id and e.status = 'waiting'
@@ -2782,7 +3801,7 @@ begin
       jsonb_build_object('reason', reason));
   end loop;
   for v_booking in
-    select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null order by b.id
+    select b.* from app_public.bookings b where b.slot_id = slot.id and b.ended_at is null and app_private.occupies(b) order by b.id
   loop
     v_booking := app_private.end_booking(v_booking.id, 'cancelled', reason, refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
@@ -2793,6 +3812,50 @@ begin
 end
 $function$;
 comment on function app_private.cancel_slot_for(app_public.slots,text) is 'Cancels a locked slot and its bookings, and tells their customers and who waited for it.';
+
+CREATE OR REPLACE FUNCTION app_private.change_occurrence(booking app_public.bookings, local_start time without time zone, duration interval, party_size integer, wishes app_private.wishes, as_manager boolean)
+ RETURNS app_public.series_occurrence
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_zone text := app_private.zone_of(booking.offering_id);
+  v_line app_public.series_occurrence :=
+    row(booking.series_date, booking.starts_at, booking.ends_at, booking.id, null, null);
+  v_after app_public.bookings := booking;
+begin
+  begin
+    if local_start is not null then
+      v_line.starts_at := null;
+      v_line.starts_at := app_private.wall_time((booking.starts_at at time zone v_zone)::date + local_start, v_zone);
+    end if;
+    v_line.ends_at := v_line.starts_at + coalesce(duration, app_private.elapsed(booking.starts_at, booking.ends_at));
+    if (v_line.starts_at, v_line.ends_at) <> (booking.starts_at, booking.ends_at) then
+      v_after := app_private.move_booking(booking, tstzrange(v_line.starts_at, v_line.ends_at), as_manager);
+    end if;
+    update app_public.bookings b
+    set party_size = coalesce(change_occurrence.party_size, b.party_size),
+        places = coalesce(change_occurrence.party_size, b.places),
+        purpose = app_private.changed_text(b.purpose, wishes.purpose),
+        special_requests = app_private.changed_text(b.special_requests, wishes.special_requests),
+        dietary_needs = app_private.changed_text(b.dietary_needs, wishes.dietary_needs),
+        access_needs = app_private.changed_text(b.access_needs, wishes.access_needs)
+    where b.id = booking.id and num_nonnulls(change_occurrence.party_size, wishes.purpose, wishes.special_requests,
+      wishes.dietary_needs, wishes.access_needs) > 0
+    returning * into v_after;
+    select * into v_after from app_public.bookings b where b.id = booking.id;
+    perform app_private.note_modification(booking, v_after);
+  exception
+    when others then
+      if not app_private.is_conflict(sqlstate) then
+        raise;
+      end if;
+      v_line.code := sqlstate;
+      v_line.message := sqlerrm;
+  end;
+  return v_line;
+end
+$function$;
+comment on function app_private.change_occurrence(app_public.bookings,time without time zone,interval,integer,app_private.wishes,boolean) is 'Changes one locked booking of a series; what speaks against it comes out, and nothing is left of the try.';
 
 CREATE OR REPLACE FUNCTION app_private.change_password(user_id uuid, old_hash text, new_hash text, session_id uuid)
  RETURNS void
@@ -2838,6 +3901,89 @@ begin
 end
 $function$;
 comment on function app_private.change_places(app_public.bookings,uuid,app_private.party) is 'Moves a locked booking of places, changes its party, or both; nothing, if it is so already. Errors: RSARG, RSNTF, RSTIM, RSBLK, RSLIM, RSFUL.';
+
+CREATE OR REPLACE FUNCTION app_private.change_provider(booking app_public.bookings, provider_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  perform app_private.give_back_room(booking.id, hands_on => false);
+  -- Not its sequence: a reminder that was sent, or is on its way, is about the same time.
+  update app_public.bookings b set provider_id = change_provider.provider_id where b.id = booking.id
+  returning * into v_booking;
+  perform app_private.take_room(v_booking);
+  perform app_private.hand_on(array[booking.provider_id], booking.room);
+  return v_booking;
+end
+$function$;
+comment on function app_private.change_provider(app_public.bookings,uuid) is 'Gives a locked booking another provider, who is free, and hands on the time of the one it had.';
+
+CREATE OR REPLACE FUNCTION app_private.change_rest_of_series(booking app_public.bookings, scope app_public.series_scope, local_start time without time zone, duration interval, party_size integer, wishes app_private.wishes, as_manager boolean, skip_conflicts boolean)
+ RETURNS SETOF app_public.series_occurrence
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_before app_public.bookings[] := array(select r from app_private.rest_of_series(booking, scope) r);
+  v_lines app_public.series_occurrence[] := '{}';
+  v_changed uuid[];
+  -- Whoever moves to a later time makes room for the one before, and the other way round.
+  v_later boolean := local_start > (booking.starts_at at time zone app_private.zone_of(booking.offering_id))::time;
+  v_count integer := cardinality(v_before);
+begin
+  for v_n in 1..v_count loop
+    v_lines := v_lines || app_private.change_occurrence(
+      v_before[case when v_later then v_count + 1 - v_n else v_n end], local_start, duration, party_size, wishes, as_manager);
+  end loop;
+  v_changed := array(
+    select l.booking_id from unnest(v_lines) l
+    join unnest(v_before) was on was.id = l.booking_id
+    join app_public.bookings b on b.id = l.booking_id and to_jsonb(b) <> to_jsonb(was)
+    order by b.starts_at);
+  if not coalesce(skip_conflicts, false) or v_changed = '{}' then
+    perform app_private.refuse_conflicts(
+      array(select l from unnest(v_lines) l where l.code is not null order by l.local_date), v_count);
+  end if;
+  if v_changed <> '{}' then
+    perform app_private.ask_for_series(array(
+      select b.id from unnest(v_before) was
+      join app_public.bookings b on b.id = was.id and b.sequence <> was.sequence));
+    perform app_private.tell_of_series(v_changed, 'series_modified', jsonb_build_object(
+      'actor', case when as_manager then 'manager' else 'customer' end,
+      'skipped', array(select l.local_date from unnest(v_lines) l where l.code is not null order by 1)));
+  end if;
+  return query select l.* from unnest(v_lines) l order by l.local_date;
+end
+$function$;
+comment on function app_private.change_rest_of_series(app_public.bookings,app_public.series_scope,time without time zone,interval,integer,app_private.wishes,boolean,boolean) is 'Changes what is still to come of a locked series: all, or what can be. Errors: those of a move.';
+
+CREATE OR REPLACE FUNCTION app_private.change_words(booking app_public.bookings, wishes app_private.wishes)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  if num_nonnulls(wishes.customer_address, wishes.customer_phone) > 0
+     and num_nonnulls(booking.customer_address, booking.customer_phone) = 0 then
+    perform app_private.fail('RSARG', 'This does not come to the customer: leave their address and number out.');
+  elsif btrim(wishes.customer_address) = '' or btrim(wishes.customer_phone) = '' then
+    perform app_private.fail('RSARG', 'This comes to the customer: please say where, and give a phone number.');
+  end if;
+  update app_public.bookings b
+  set purpose = app_private.changed_text(b.purpose, wishes.purpose),
+      special_requests = app_private.changed_text(b.special_requests, wishes.special_requests),
+      dietary_needs = app_private.changed_text(b.dietary_needs, wishes.dietary_needs),
+      access_needs = app_private.changed_text(b.access_needs, wishes.access_needs),
+      customer_address = app_private.changed_text(b.customer_address, wishes.customer_address),
+      customer_phone = coalesce(app_private.checked_phone(wishes.customer_phone), b.customer_phone)
+  where b.id = booking.id
+  returning * into v_booking;
+  return v_booking;
+end
+$function$;
+comment on function app_private.change_words(app_public.bookings,app_private.wishes) is 'Changes what a customer has said of a locked booking: what is null stays, what is empty goes. Errors: RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.changed_text(before text, after text)
  RETURNS text
@@ -2901,6 +4047,7 @@ AS $function$
   union all select 'I8', v.subject_id, v.problem from app_private.i8_audit v
   union all select 'I10', v.subject_id, v.problem from app_private.i10_release_was_announced v
   union all select 'I11', v.subject_id, v.problem from app_private.i11_offer_was_delivered v
+  union all select 'payments', v.subject_id, v.problem from app_private.payments_kept v
   union all select 'deadlines', v.subject_id, v.problem from app_private.deadlines_kept v
 $function$;
 grant execute on function app_private.check_invariants() to reslot_admin;
@@ -2990,6 +4137,47 @@ end
 $function$;
 comment on function app_private.check_person(text,text,text,text) is 'Refuses what a person''s row cannot hold, before the constraints do. Errors: RSARG.';
 
+CREATE OR REPLACE FUNCTION app_private.check_provider(offering_id uuid, provider_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if provider_id is not null and not exists (
+    select from app_public.offering_resources x
+    where x.offering_id = check_provider.offering_id and x.resource_id = check_provider.provider_id and x.in_pool
+  ) then
+    perform app_private.fail('RSNTF', 'There is no such provider here.');
+  end if;
+end
+$function$;
+comment on function app_private.check_provider(uuid,uuid) is 'Refuses a provider who is not one of an offering. Errors: RSNTF.';
+
+CREATE OR REPLACE FUNCTION app_private.check_request(request app_private.guest_requests, now_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_offering app_public.offerings := app_private.find_offering(request.offering_id);
+  v_policy app_public.policy_versions := app_private.policy_of(v_offering);
+  v_slot app_public.slots;
+  v_party app_private.party;
+begin
+  perform app_private.check_allocation(v_offering, request.slot_id is not null);
+  if request.slot_id is null then
+    perform app_private.check_times(v_offering.id, v_policy, request.during, now_at, true);
+    perform app_private.refuse_if_taken(v_offering.id, v_policy, request.during, now_at, request.customer_id);
+  else
+    v_slot := app_private.find_slot(request.slot_id, v_offering.id);
+    v_party := app_private.places_for(app_private.party_of_request(request), v_policy);
+    perform app_private.check_slot(v_slot, v_policy, v_party, now_at, true);
+    perform app_private.refuse_if_full(v_slot, v_policy, v_party, now_at, request.customer_id);
+  end if;
+end
+$function$;
+comment on function app_private.check_request(app_private.guest_requests,timestamp with time zone) is 'Refuses what cannot be booked as things look now. Errors: RSNTF, RSARG, RSTIM, RSBLK, RSLIM, RSFUL.';
+
 CREATE OR REPLACE FUNCTION app_private.check_reset_link(token text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3060,7 +4248,7 @@ end
 $function$;
 comment on function app_private.check_slot(app_public.slots,app_public.policy_versions,app_private.party,timestamp with time zone,boolean) is 'Refuses a slot that cannot be booked by a party, taken or not. Errors: RSTIM, RSBLK, RSLIM.';
 
-CREATE OR REPLACE FUNCTION app_private.check_times(offering_id uuid, policy app_public.policy_versions, during tstzrange, now_at timestamp with time zone, heeds_limits boolean)
+CREATE OR REPLACE FUNCTION app_private.check_times(offering_id uuid, policy app_public.policy_versions, during tstzrange, now_at timestamp with time zone, heeds_limits boolean, provider_id uuid DEFAULT NULL::uuid)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
@@ -3074,19 +4262,35 @@ begin
   elsif v_lead > make_interval(hours => 24 * policy.max_days_ahead) then
     perform app_private.fail('RSTIM', format('Bookings open %s days ahead.', policy.max_days_ahead),
       jsonb_build_object('maxDaysAhead', policy.max_days_ahead));
-  elsif v_length < policy.min_duration or v_length > policy.max_duration then
+  elsif (v_length < policy.min_duration or v_length > policy.max_duration)
+     and v_length is distinct from (select f.duration from app_public.offerings f where f.id = check_times.offering_id) then
     perform app_private.fail('RSTIM', format('A booking lasts at least %s and at most %s (hours:minutes).',
       to_char(policy.min_duration, 'FMHH24:MI'), to_char(policy.max_duration, 'FMHH24:MI')));
   elsif heeds_limits and v_lead < policy.booking_cutoff then
     perform app_private.fail('RSTIM', 'It is too late to book this time.');
   end if;
-  perform app_private.refuse_if_blacked_out(offering_id, lower(during), upper(during));
-  if not app_private.is_open(offering_id, lower(during), upper(during)) then
+  perform app_private.refuse_if_blacked_out(offering_id, lower(during), upper(during), provider_id);
+  if not app_private.is_open(offering_id, lower(during), upper(during), provider_id) then
     perform app_private.fail('RSTIM', 'This is outside the opening hours, or not offered any more.');
   end if;
 end
 $function$;
-comment on function app_private.check_times(uuid,app_public.policy_versions,tstzrange,timestamp with time zone,boolean) is 'Refuses a range that policy, opening hours or blackouts do not allow. Errors: RSTIM, RSBLK.';
+comment on function app_private.check_times(uuid,app_public.policy_versions,tstzrange,timestamp with time zone,boolean,uuid) is 'Refuses a range that policy, opening hours or blackouts do not allow. Errors: RSTIM, RSBLK.';
+
+CREATE OR REPLACE FUNCTION app_private.checked_amount(amount numeric, most numeric, currency text)
+ RETURNS numeric
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+  if amount is null or amount <= 0 or amount > most
+     or amount <> app_private.rounded(amount, app_private.minor_unit(currency)) then
+    perform app_private.fail('RSARG', format('The amount has to be more than nothing and at most %s %s.', most, currency));
+  end if;
+  return amount;
+end
+$function$;
+comment on function app_private.checked_amount(numeric,numeric,text) is 'An amount of a currency. Errors: RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.checked_blackout(organization_id uuid, offering_id uuid, resource_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone)
  RETURNS app_public.blackouts
@@ -3098,13 +4302,14 @@ declare
 begin
   if num_nonnulls(offering_id, resource_id) > 1 then
     perform app_private.fail('RSARG', 'Name an offering or a resource, not both.');
-  elsif not (app_private.is_manager_in(organization_id) or coalesce(app_private.is_manager_of(offering_id), false))
+  elsif not (app_private.is_manager_in(organization_id) or coalesce(app_private.is_manager_of(offering_id), false)
+             or coalesce(resource_id in (select app_private.own_resource_ids()), false))
      or offering_id is not null and not exists (
        select from app_public.offerings f where f.id = checked_blackout.offering_id and f.organization_id = checked_blackout.organization_id)
      or resource_id is not null and not exists (
        select from app_public.resources r where r.id = checked_blackout.resource_id and r.organization_id = checked_blackout.organization_id)
      or not exists (select from app_public.organizations g where g.id = checked_blackout.organization_id) then
-    perform app_private.fail('RSNTF', 'There is nothing by this id that you manage.');
+    perform app_private.fail('RSNTF', 'There is nothing by this id that is yours to close.');
   elsif starts_at is null or ends_at is null or not isfinite(starts_at) or not isfinite(ends_at) or starts_at >= ends_at then
     perform app_private.fail('RSTIM', 'The end has to come after the start, and both have to be real dates.');
   end if;
@@ -3159,6 +4364,49 @@ end
 $function$;
 comment on function app_private.checked_party(integer,integer,integer,integer) is 'A party: of so many people, 1 if nothing is said, or of adults, children and infants. Errors: RSARG.';
 
+CREATE OR REPLACE FUNCTION app_private.checked_phone(phone text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  v_phone text := app_private.checked_text(phone, 200);
+begin
+  if not app_private.is_short_line(v_phone) then
+    perform app_private.fail('RSARG', 'The phone number cannot be right.');
+  end if;
+  return v_phone;
+end
+$function$;
+comment on function app_private.checked_phone(text) is 'A phone number as it is stored: one line, null if blank. Errors: RSARG.';
+
+CREATE OR REPLACE FUNCTION app_private.checked_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval)
+ RETURNS app_public.recurring_bookings
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_offering app_public.offerings := app_private.find_offering(offering_id);
+  v_series app_public.recurring_bookings;
+begin
+  perform app_private.check_allocation(v_offering, false);
+  v_series.organization_id := v_offering.organization_id;
+  v_series.offering_id := v_offering.id;
+  v_series.rrule := regexp_replace(upper(btrim(rrule)), '^RRULE:', '');
+  v_series.first_date := checked_series.first_date;
+  v_series.local_start := checked_series.local_start;
+  v_series.duration := app_private.in_seconds(coalesce(checked_series.duration, v_offering.duration));
+  if num_nulls(v_series.rrule, v_series.first_date, v_series.local_start, v_series.duration) > 0 then
+    perform app_private.fail('RSARG', 'A series has a rule, a first date, a start and a duration.');
+  elsif not v_series.first_date between '1900-01-02' and '8999-12-31' or v_series.local_start >= time '24:00'
+     or not v_series.duration between interval '1 minute' and interval '720 hours' then
+    perform app_private.fail('RSARG', 'The first date, the start or the duration cannot be right.');
+  end if;
+  return v_series;
+end
+$function$;
+comment on function app_private.checked_series(uuid,text,date,time without time zone,interval) is 'A series as it was asked for, not stored. Errors: RSNTF, RSARG.';
+
 CREATE OR REPLACE FUNCTION app_private.checked_text(value text, longest integer)
  RETURNS text
  LANGUAGE plpgsql
@@ -3173,15 +4421,56 @@ end
 $function$;
 comment on function app_private.checked_text(text,integer) is 'A text as it is stored: trimmed, null if blank. Errors: RSARG too long.';
 
-CREATE OR REPLACE FUNCTION app_private.checked_wishes(purpose text, special_requests text, dietary_needs text, access_needs text)
+CREATE OR REPLACE FUNCTION app_private.checked_visit(offering app_public.offerings, customer app_public.customers, wishes app_private.wishes)
+ RETURNS app_private.wishes
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  v_wishes app_private.wishes := wishes;
+begin
+  if not offering.at_customer then
+    if num_nonnulls(wishes.customer_address, wishes.customer_phone) > 0 then
+      perform app_private.fail('RSARG', 'This does not come to the customer: leave their address and number out.');
+    end if;
+    return wishes;
+  end if;
+  v_wishes.customer_phone := coalesce(wishes.customer_phone, customer.phone);
+  if num_nonnulls(v_wishes.customer_address, v_wishes.customer_phone) < 2 then
+    perform app_private.fail('RSARG', 'This comes to the customer: please say where, and give a phone number.');
+  end if;
+  return v_wishes;
+end
+$function$;
+comment on function app_private.checked_visit(app_public.offerings,app_public.customers,app_private.wishes) is 'Where a service goes that goes to the customer, and their number, or the one of the account. Errors: RSARG missing, or not asked for.';
+
+CREATE OR REPLACE FUNCTION app_private.checked_wishes(purpose text, special_requests text, dietary_needs text, access_needs text, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text)
  RETURNS app_private.wishes
  LANGUAGE sql
  IMMUTABLE
 AS $function$
   select row(app_private.checked_text(purpose, 500), app_private.checked_text(special_requests, 500),
-    app_private.checked_text(dietary_needs, 500), app_private.checked_text(access_needs, 500))::app_private.wishes
+    app_private.checked_text(dietary_needs, 500), app_private.checked_text(access_needs, 500), provider_id,
+    app_private.checked_text(customer_address, 500), app_private.checked_phone(customer_phone))::app_private.wishes
 $function$;
-comment on function app_private.checked_wishes(text,text,text,text) is 'What a customer says, as it is stored. Errors: RSARG too long.';
+comment on function app_private.checked_wishes(text,text,text,text,uuid,text,text) is 'What a customer says, as it is stored, and whom they wish for. Errors: RSARG too long.';
+
+CREATE OR REPLACE FUNCTION app_private.checkout_made(payment_id uuid, checkout integer, session_id text, url text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  update app_public.payments y
+  set checkout_id = checkout_made.session_id, checkout_url = checkout_made.url, attempts = 0, next_attempt_at = null,
+      error_code = null
+  where y.id = checkout_made.payment_id and y.checkouts = checkout_made.checkout and y.status = 'processing';
+  return found;
+end
+$function$;
+grant execute on function app_private.checkout_made(uuid,integer,text,text) to reslot_worker;
+comment on function app_private.checkout_made(uuid,integer,text,text) is 'The page to pay on is there. False if it is not wanted any more.';
 
 CREATE OR REPLACE FUNCTION app_private.claim(entry_id uuid)
  RETURNS app_public.bookings
@@ -3224,15 +4513,20 @@ CREATE OR REPLACE FUNCTION app_private.claim_hold(entry app_public.waitlist_entr
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_terms app_private.booking_terms := app_private.terms_of(policy, entry.starts_at, now_at, policy.requires_approval);
+  v_terms app_private.booking_terms := app_private.terms_of(policy, entry.starts_at, now_at,
+    app_private.needs_approval(policy, entry.customer_id, now_at));
   v_booking app_public.bookings;
 begin
   -- One of the whole organisation takes its offers back a little later, room by room.
   perform app_private.refuse_if_blacked_out(entry.offering_id, entry.starts_at, entry.ends_at);
+  select t.* into v_terms
+  from app_public.bookings b cross join lateral app_private.until_paid(
+    v_terms, policy, app_private.to_be_paid_first(policy, b.price, b.currency), b.starts_at, now_at) t
+  where b.id = entry.hold_id;
   update app_public.bookings b
   set status = v_terms.status, hold_expires_at = null, unclaimed = false, made_at = now_at, request_expires_at = v_terms.request_expires_at,
       confirm_by = v_terms.confirm_by, attendance_confirmed_at = v_terms.attendance_confirmed_at,
-      attendance_confirmed_how = v_terms.attendance_confirmed_how
+      attendance_confirmed_how = v_terms.attendance_confirmed_how, awaits_payment = coalesce(v_terms.awaits_payment, false)
   where b.id = entry.hold_id and b.hold_expires_at > now_at
   returning * into v_booking;
   if v_booking.id is null then
@@ -3269,15 +4563,20 @@ begin
     perform app_private.check_slot(v_slot, policy, app_private.party_of(entry), now_at, false);
     perform app_private.refuse_if_full(v_slot, policy, app_private.party_of(entry), now_at, entry.customer_id);
   else
-    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
-    perform app_private.refuse_if_taken(entry.offering_id, policy, v_during, now_at, entry.customer_id);
+    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false, entry.provider_id);
+    perform app_private.refuse_if_taken(
+      entry.offering_id, policy, v_during, now_at, entry.customer_id, entry.provider_id);
   end if;
   update app_public.waitlist_entries e set slot_id = v_slot.id, starts_at = v_slot.starts_at, ends_at = v_slot.ends_at,
     room = v_during, last_call_at = v_entry.last_call_at
   where e.id = entry.id and entry.day is not null;
   return app_private.insert_booking(
-    entry.offering_id, entry.customer_id, policy, v_during, app_private.party_of(entry), null, null, now_at,
-    app_private.terms_of(policy, v_entry.starts_at, now_at, policy.requires_approval), null, v_entry.slot_id);
+    entry.offering_id, entry.customer_id, policy, v_during, app_private.party_of(entry), app_private.wishes_of(entry), null,
+    now_at,
+    app_private.terms_to_pay(
+      app_private.terms_of(policy, v_entry.starts_at, now_at, app_private.needs_approval(policy, entry.customer_id, now_at)),
+      policy, app_private.find_offering(entry.offering_id), v_entry.slot_id, app_private.party_of(entry), v_entry.starts_at, now_at),
+    null, v_entry.slot_id);
 end
 $function$;
 comment on function app_private.claim_in_last_call(app_public.waitlist_entries,app_public.policy_versions,timestamp with time zone) is 'Inside the last call nothing is held: the first to claim gets it. Errors: RSEXP, RSSTA not your turn, RSTIM, RSBLK, RSFUL.';
@@ -3310,6 +4609,36 @@ end
 $function$;
 grant execute on function app_private.clean_up_accounts(integer) to reslot_worker;
 comment on function app_private.clean_up_accounts(integer) is 'For the daily job: forgets expired sessions, old failed sign-ins, and accounts whose address nobody proved within 30 days; out comes how many of these.';
+
+CREATE OR REPLACE FUNCTION app_private.clean_up_guest_requests(batch integer DEFAULT 1000)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_before timestamptz := app_private.clock() - interval '168 hours';
+  v_ids uuid[];
+  v_count integer;
+begin
+  -- Whoever is no more than an address that somebody typed may not know of it: nothing is kept.
+  v_ids := array(
+    select c.id from app_public.customers c
+    where c.id in (select r.customer_id from app_private.guest_requests r where r.expires_at < v_before)
+      and c.user_id is null and num_nonnulls(c.name, c.phone) = 0
+      and not exists (select from app_private.guest_requests r where r.customer_id = c.id and r.expires_at >= v_before)
+      and not exists (select from app_public.bookings b where b.customer_id = c.id)
+      and not exists (select from app_public.waitlist_entries e where e.customer_id = c.id)
+    order by c.id limit batch for update skip locked);
+  delete from app_private.guest_requests r where r.notification_id in (
+    select o.notification_id from app_private.guest_requests o where o.expires_at < v_before
+    order by o.expires_at limit batch) or r.customer_id = any (v_ids);
+  get diagnostics v_count = row_count;
+  delete from app_private.link_tokens t where t.customer_id = any (v_ids);
+  delete from app_public.notifications n where n.customer_id = any (v_ids);
+  delete from app_public.customers c where c.id = any (v_ids);
+  return v_count;
+end
+$function$;
+comment on function app_private.clean_up_guest_requests(integer) is 'Forgets requests a week after their links have ended, and addresses with which nothing was ever booked; out comes how many.';
 
 CREATE OR REPLACE FUNCTION app_private.cleanup(batch integer DEFAULT 10000)
  RETURNS integer
@@ -3359,12 +4688,39 @@ begin
     limit batch);
   get diagnostics v_step = row_count;
   v_total := v_total + v_step;
+  delete from app_public.automation_events a where a.id in (
+    select o.id
+    from app_public.organizations g
+    cross join app_private.default_policy(g.id) k
+    cross join lateral (
+      select a.id from app_public.automation_events a
+      where a.organization_id = g.id and a.due_at < v_now - k.notification_retention
+      order by a.due_at limit batch) o
+    limit batch);
+  get diagnostics v_step = row_count;
+  v_total := v_total + v_step;
+  delete from app_public.booking_photos p where p.id in (
+    select o.id
+    from app_public.organizations g
+    cross join app_private.default_policy(g.id) k
+    cross join lateral (
+      select p.id from app_public.booking_photos p
+      where p.organization_id = g.id and p.created_at < v_now - k.photo_retention
+      order by p.created_at limit batch) o
+    limit batch);
+  get diagnostics v_step = row_count;
+  v_total := v_total + v_step;
+  delete from app_private.stripe_events s where s.id in (
+    select o.id from app_private.stripe_events o where o.received_at < v_now - interval '720 hours'
+    order by o.received_at limit batch);
+  get diagnostics v_step = row_count;
+  v_total := v_total + v_step;
   delete from app_private.link_tokens t where t.token_hash in (
     select o.token_hash from app_private.link_tokens o where o.expires_at < v_now - interval '720 hours'
     order by o.expires_at limit batch);
   get diagnostics v_step = row_count;
   v_total := v_total + v_step;
-  v_total := v_total + app_private.clean_up_accounts(batch);
+  v_total := v_total + app_private.clean_up_accounts(batch) + app_private.clean_up_guest_requests(batch);
   delete from app_private.freeings f where f.told_at < v_now - interval '720 hours';
   delete from app_private.idempotency_keys i where (i.caller, i.operation, i.key) in (
     select o.caller, o.operation, o.key from app_private.idempotency_keys o
@@ -3374,7 +4730,7 @@ begin
 end
 $function$;
 grant execute on function app_private.cleanup(integer) to reslot_worker;
-comment on function app_private.cleanup(integer) is 'Deletes what its retention time (default policy) has outlived, in batches; out comes how much, so that the job can go on. Spent links are kept 30 days, idempotency keys two.';
+comment on function app_private.cleanup(integer) is 'Deletes what its retention time (default policy) has outlived, in batches; out comes how much, so that the job can go on. Spent links and what Stripe told are kept 30 days, idempotency keys two.';
 
 CREATE OR REPLACE FUNCTION app_private.clear_for_blackout(booking app_public.bookings, reason text)
  RETURNS void
@@ -3440,13 +4796,18 @@ CREATE OR REPLACE FUNCTION app_private.complete_booking(booking_id uuid)
 AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_next app_private.next_deadline;
 begin
-  if v_booking.status = 'in_progress' and upper(v_booking.room) <= app_private.clock() then
+  select d.* into v_next
+  from app_public.policy_versions p cross join lateral app_private.booking_deadline(v_booking, p) d
+  where p.id = v_booking.policy_version_id;
+  if v_next.action = 'complete' and v_next.due_at <= app_private.clock() then
     perform app_private.end_booking(v_booking.id, 'completed', null);
+    perform app_private.note_automation(v_booking, 'complete', v_next.due_at);
   end if;
 end
 $function$;
-comment on function app_private.complete_booking(uuid) is 'A booking that is over, buffer included, is completed.';
+comment on function app_private.complete_booking(uuid) is 'A booking that is over, buffer included, is completed; one that has to be delivered, once it was and its customer has had time to answer.';
 
 CREATE OR REPLACE FUNCTION app_private.confirm_attendance(booking_id uuid, how app_public.confirmation_source, evidence jsonb DEFAULT NULL::jsonb)
  RETURNS app_public.bookings
@@ -3474,6 +4835,24 @@ begin
 end
 $function$;
 comment on function app_private.confirm_attendance(uuid,app_public.confirmation_source,jsonb) is 'Records the customer''s yes; again: the same. Errors: RSNTF, RSSTA released or not live, RSTIM begun.';
+
+CREATE OR REPLACE FUNCTION app_private.confirm_delivered(booking_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+begin
+  if v_booking.delivery_confirmed_at is not null then
+    return v_booking;
+  elsif v_booking.status <> 'delivered' then
+    perform app_private.fail('RSSTA', format('This booking is %s; there is no delivery to confirm.', replace(v_booking.status::text, '_', ' ')));
+  end if;
+  update app_public.bookings b set delivery_confirmed_at = app_private.clock() where b.id = v_booking.id;
+  return app_private.end_booking(v_booking.id, 'completed', null);
+end
+$function$;
+comment on function app_private.confirm_delivered(uuid) is 'Records the customer''s word that it was delivered, which completes it; again: the same. Errors: RSNTF, RSSTA.';
 
 CREATE OR REPLACE FUNCTION app_private.count_attempt(key text)
  RETURNS integer
@@ -3523,15 +4902,16 @@ grant execute on function app_private.current_user_id() to reslot_anonymous;
 grant execute on function app_private.current_user_id() to reslot_user;
 comment on function app_private.current_user_id() is 'The signed-in user, if there is one and the account is active. In policies write `(select app_private.current_user_id())`, so that it runs once.';
 
-CREATE OR REPLACE FUNCTION app_private.customer_contact(customer_id uuid)
+CREATE OR REPLACE FUNCTION app_private.customer_contact(booking app_public.bookings)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
 AS $function$
-  select jsonb_build_object('customerContact', nullif(concat_ws(', ', c.phone, c.email), ''))
-  from app_public.customers c where c.id = customer_contact.customer_id
+  select jsonb_build_object(
+    'customerContact', nullif(concat_ws(', ', coalesce(booking.customer_phone, c.phone), c.email), ''))
+  from app_public.customers c where c.id = booking.customer_id
 $function$;
-comment on function app_private.customer_contact(uuid) is 'How managers reach a customer, as their mails show it.';
+comment on function app_private.customer_contact(app_public.bookings) is 'How managers reach a customer, as their mails show it.';
 
 CREATE OR REPLACE FUNCTION app_private.customer_of_user(user_id uuid, organization_id uuid)
  RETURNS app_public.customers
@@ -3554,6 +4934,41 @@ begin
 end
 $function$;
 comment on function app_private.customer_of_user(uuid,uuid) is 'The customer a user is in an organisation, made where they first book, and locked.';
+
+CREATE OR REPLACE FUNCTION app_private.dates_of_rule(rule app_private.series_rule, first_date date, at_most integer)
+ RETURNS SETOF date
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select d.on_date
+  from generate_series(0, least(rule.until - first_date, 3660)) n
+  cross join lateral (select first_date + n as on_date) d
+  cross join lateral (
+    select extract(day from d.on_date)::integer as in_month, extract(isodow from d.on_date)::integer as in_week,
+      extract(day from date_trunc('month', d.on_date::timestamp) + interval '1 month -1 day')::integer as days_in_month
+  ) c
+  where case rule.freq
+      when 'DAILY' then n % rule.every = 0
+      when 'WEEKLY' then ((n + extract(isodow from first_date)::integer - 1) / 7) % rule.every = 0
+      else ((extract(year from d.on_date) - extract(year from first_date)) * 12
+            + extract(month from d.on_date) - extract(month from first_date))::integer % rule.every = 0 end
+    and case
+      when rule.weekdays is not null then exists (
+        select from unnest(rule.weekdays) w
+        where right(w, 2) = ('{MO,TU,WE,TH,FR,SA,SU}'::text[])[c.in_week]
+          and (length(w) = 2 or left(w, -2)::integer in (
+            (c.in_month - 1) / 7 + 1, -((c.days_in_month - c.in_month) / 7 + 1))))
+      when rule.freq = 'WEEKLY' then c.in_week = extract(isodow from first_date)
+      else true end
+    and case
+      when rule.month_days is not null then
+        c.in_month = any (rule.month_days) or c.in_month - c.days_in_month - 1 = any (rule.month_days)
+      when rule.freq = 'MONTHLY' and rule.weekdays is null then c.in_month = extract(day from first_date)
+      else true end
+  order by n
+  limit least(rule.times, at_most)
+$function$;
+comment on function app_private.dates_of_rule(app_private.series_rule,date,integer) is 'The dates of a rule from the first on, at most so many, and none after ten years.';
 
 CREATE OR REPLACE FUNCTION app_private.day_of(offering_id uuid, day date)
  RETURNS tstzrange
@@ -3623,7 +5038,7 @@ begin
     v_done := app_private.recover_lost_work();
   end if;
   v_done := v_done + app_private.queue_due_deadlines(1000, interval '1 second');
-  v_done := v_done + app_private.queue_sending();
+  v_done := v_done + app_private.queue_sending() + app_private.queue_payments();
   return v_done + app_private.publish_notifications(1000);
 end
 $function$;
@@ -3650,7 +5065,9 @@ begin
   perform set_config('reslot.reason', coalesce(reason, ''), true);
   update app_public.bookings b
   set status = end_booking.status, refund = case when not b.unclaimed then end_booking.refund end, ended_at = v_now, ended_reason = end_booking.reason, hold_expires_at = null,
-      sequence = b.sequence + 1,
+      sequence = b.sequence + 1, awaits_delivery_since = null, awaits_payment = false,
+      expires_at = case when end_booking.status = 'expired' then b.expires_at end,
+      answered_at = case when end_booking.status = 'rejected' then v_now else b.answered_at end,
       auto_cancelled_at = case when end_booking.status = 'auto_cancelled' then v_now end,
       auto_cancel_reason = case when end_booking.status = 'auto_cancelled' then end_booking.reason end
   where b.id = end_booking.booking_id
@@ -3703,7 +5120,8 @@ begin
   v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500),
     refund => coalesce(refund, v_booking.price));
   perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
-    jsonb_build_object('actor', 'manager', 'reason', v_booking.ended_reason));
+    jsonb_build_object('actor', 'manager', 'reason', v_booking.ended_reason,
+      'alternatives', app_private.alternatives_to(v_booking)));
   return v_booking;
 end
 $function$;
@@ -3769,6 +5187,32 @@ end
 $function$;
 comment on function app_private.end_offer(uuid,app_public.waitlist_status,text) is 'Ends an offer that was not claimed: the hold goes, the room goes on, and the entry ends, or (`waiting`) keeps its place.';
 
+CREATE OR REPLACE FUNCTION app_private.end_rest_of_series(booking app_public.bookings, scope app_public.series_scope, reason text, as_manager boolean)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_reason text := app_private.checked_text(reason, 500);
+  v_ended uuid[] := '{}';
+begin
+  if as_manager and v_reason is null then
+    perform app_private.fail('RSARG', 'Please give a reason; the customer is told.');
+  end if;
+  for v_booking in select * from app_private.rest_of_series(booking, scope) loop
+    v_booking := app_private.end_booking(v_booking.id, 'cancelled', v_reason, refund => case when as_manager
+      then v_booking.price else app_private.refund_of(v_booking, app_private.clock()) end);
+    v_ended := v_ended || v_booking.id;
+    return next v_booking;
+  end loop;
+  if v_ended <> '{}' then
+    perform app_private.tell_of_series(v_ended, 'series_cancelled', jsonb_build_object(
+      'actor', case when as_manager then 'manager' else 'customer' end, 'reason', v_reason));
+  end if;
+end
+$function$;
+comment on function app_private.end_rest_of_series(app_public.bookings,app_public.series_scope,text,boolean) is 'Cancels what is still to come of a locked series. Errors: RSARG.';
+
 CREATE OR REPLACE FUNCTION app_private.end_sessions(user_id uuid, except_session_id uuid DEFAULT NULL::uuid)
  RETURNS void
  LANGUAGE sql
@@ -3800,7 +5244,8 @@ CREATE OR REPLACE FUNCTION app_private.entry_as_json(entry app_public.waitlist_e
  STABLE
 AS $function$
   select jsonb_strip_nulls(jsonb_build_object(
-    'id', entry.id, 'status', entry.status, 'offeringId', f.id, 'offeringName', f.name, 'address', f.address,
+    'id', entry.id, 'status', entry.status, 'offeringId', f.id, 'offeringName', f.name,
+    'address', coalesce(entry.customer_address, f.address),
     'supportContact', f.support_contact, 'timeZone', app_private.zone_of(f.id),
     'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
     -- A hold is sold at the price it was offered at.
@@ -3808,7 +5253,7 @@ AS $function$
       else (app_private.quote_for_slot(entry.slot_id, app_private.party_of(entry), p)).price end,
     -- Until an offer is made any slot of the day will do.
     'day', case when entry.slot_id is null then entry.day end, 'currency', coalesce(h.currency, g.currency),
-    'needsApproval', p.requires_approval,
+    'needsApproval', app_private.needs_approval(p, entry.customer_id, app_private.clock()),
     'position', case when entry.status = 'waiting' then app_private.place_in_queue(entry) end,
     'offerExpiresAt', case when entry.status in ('offered', 'expired') then coalesce(
       entry.offer_expires_at,
@@ -3851,6 +5296,45 @@ AS $function$
 $function$;
 comment on function app_private.entry_link_standing(app_private.link_action,app_public.waitlist_entries,app_public.bookings,timestamp with time zone) is 'Where a link to a waitlist entry stands: ready, done, or why there is nothing to do.';
 
+CREATE OR REPLACE FUNCTION app_private.expire_booking(booking_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_policy app_public.policy_versions;
+  v_due timestamptz := v_booking.expires_at;
+  v_until timestamptz;
+  v_now timestamptz := app_private.clock();
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
+  if (app_private.booking_deadline(v_booking, v_policy)).action is distinct from 'expire' or v_due > v_now then
+    return;
+  end if;
+  -- Asked again now: a holiday may have been entered since, or somebody have touched it.
+  v_until := app_private.expiry_of(v_booking, greatest(v_booking.ends_at, app_private.last_touched(v_booking)));
+  if v_until > v_now then
+    update app_public.bookings b set expires_at = v_until where b.id = v_booking.id;
+    perform app_private.note_automation(v_booking, 'expire', v_due, 'postponed');
+  elsif v_policy.expiry = 'dry_run' then
+    update app_public.bookings b set would_expire_at = v_now where b.id = v_booking.id;
+    perform app_private.note_automation(v_booking, 'expire', v_due, 'dry_run');
+  else
+    perform app_private.end_booking(v_booking.id, 'expired', 'Nobody said in time that it was done.',
+      refund => v_booking.price);
+    if v_policy.expiry_mails then
+      perform app_private.notify_customer(v_booking.customer_id, 'service_expired', v_booking.id, null);
+      perform app_private.notify_managers(v_booking.offering_id, 'expiry_notice', v_booking.id, null,
+        jsonb_build_object('reason', 'Nobody said in time that it was done.'));
+      perform app_private.notify_provider(v_booking, 'expiry_notice',
+        jsonb_build_object('reason', 'Nobody said in time that it was done.'));
+    end if;
+    perform app_private.note_automation(v_booking, 'expire', v_due);
+  end if;
+end
+$function$;
+comment on function app_private.expire_booking(uuid) is 'Ends a booking that was to be delivered and of which nobody says anything, once its grace is over and nobody touched it lately; else puts that off. Gives all of its price back.';
+
 CREATE OR REPLACE FUNCTION app_private.expire_hold(booking_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -3860,7 +5344,7 @@ declare
   v_entry app_public.waitlist_entries;
 begin
   select * into v_hold from app_public.bookings b where b.id = expire_hold.booking_id for no key update;
-  if v_hold.status <> 'held' or v_hold.hold_expires_at > app_private.clock() then
+  if v_hold.status is distinct from 'held' or v_hold.hold_expires_at > app_private.clock() then
     return;
   end if;
   select * into v_entry from app_public.waitlist_entries e where e.hold_id = v_hold.id for no key update;
@@ -3869,8 +5353,11 @@ begin
     v_entry := app_private.begin_claim_window(v_entry, app_private.offer_accepted_at(v_entry));
   end if;
   if v_entry.offer_expires_at > app_private.clock() then
+    perform app_private.note_automation(v_hold, 'expire_hold', v_hold.hold_expires_at, 'postponed');
     return;
-  elsif v_entry.offer_expires_at is null then
+  end if;
+  perform app_private.note_automation(v_hold, 'expire_hold', v_hold.hold_expires_at);
+  if v_entry.offer_expires_at is null then
     perform app_private.end_offer(v_entry.id, 'waiting', 'The offer could not be delivered before the last call.');
     return;
   end if;
@@ -3897,15 +5384,40 @@ CREATE OR REPLACE FUNCTION app_private.expire_request(booking_id uuid)
 AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_reason text := case when v_booking.awaits_payment then 'It was not paid in time.'
+    else 'The request was not answered in time.' end;
 begin
   if v_booking.status = 'pending' and v_booking.request_expires_at <= app_private.clock() then
-    perform app_private.end_booking(v_booking.id, 'expired', 'The request was not answered in time.',
-      refund => v_booking.price);
-    perform app_private.notify_customer(v_booking.customer_id, 'booking_expired', v_booking.id, null);
+    perform app_private.end_booking(v_booking.id, 'expired', v_reason, refund => v_booking.price);
+    perform app_private.notify_customer(v_booking.customer_id,
+      case when v_booking.awaits_payment then 'booking_unpaid' else 'booking_expired' end, v_booking.id, null,
+      jsonb_build_object('alternatives', app_private.alternatives_to(v_booking)));
+    perform app_private.notify_managers(v_booking.offering_id, 'expiry_notice', v_booking.id, null,
+      jsonb_build_object('reason', v_reason))
+    from app_public.policy_versions p where p.id = v_booking.policy_version_id and p.expiry_mails;
+    perform app_private.notify_provider(v_booking, 'expiry_notice',
+      jsonb_build_object('reason', v_reason))
+    from app_public.policy_versions p where p.id = v_booking.policy_version_id and p.expiry_mails;
+    perform app_private.note_automation(v_booking, 'expire_request', v_booking.request_expires_at);
   end if;
 end
 $function$;
-comment on function app_private.expire_request(uuid) is 'Ends a request nobody answered and hands its room on.';
+comment on function app_private.expire_request(uuid) is 'Ends a request nobody answered, or a booking nobody paid, and hands its room on.';
+
+CREATE OR REPLACE FUNCTION app_private.expiry_of(booking app_public.bookings, since timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.after_working_grace(since,
+    app_private.in_seconds(coalesce((p.expiry_grace_by_category ->> f.category)::interval, p.expiry_grace)),
+    coalesce((select r.time_zone from app_public.resources r where r.id = booking.provider_id), app_private.zone_of(f.id)),
+    p.expiry_skips_weekends,
+    case when p.expiry_skips_holidays then app_private.holidays_of(booking, since) else '{}' end)
+  from app_public.policy_versions p, app_public.offerings f
+  where p.id = booking.policy_version_id and f.id = booking.offering_id
+$function$;
+comment on function app_private.expiry_of(app_public.bookings,timestamp with time zone) is 'When a booking expires of which nobody says anything from a moment on, by its policy, the category of its offering, and the calendar where it is served.';
 
 CREATE OR REPLACE FUNCTION app_private.fail(code text, message text, detail jsonb DEFAULT NULL::jsonb)
  RETURNS void
@@ -3920,6 +5432,105 @@ begin
 end
 $function$;
 comment on function app_private.fail(text,text,jsonb) is 'Raises a registered error: its code, a sentence a person can act on, and data for the client (extensions.details).';
+
+CREATE OR REPLACE FUNCTION app_private.fail_payment(payment_id uuid, checkout integer, code text, tells boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_payment app_public.payments;
+begin
+  update app_public.payments y
+  set status = 'failed', error_code = left(code, 100), checkout_url = null, next_attempt_at = null, attempts = 0
+  where y.id = fail_payment.payment_id and y.status = 'processing' and y.checkouts = fail_payment.checkout
+  returning * into v_payment;
+  if found and tells then
+    perform app_private.notify_customer(b.customer_id, 'payment_failed', b.id, null,
+      jsonb_build_object('paymentId', v_payment.id))
+    from app_public.bookings b where b.id = v_payment.booking_id;
+  end if;
+end
+$function$;
+comment on function app_private.fail_payment(uuid,integer,text,boolean) is 'A checkout has come to nothing; of one that was begun since it says nothing. It can be tried again until the deadline.';
+
+CREATE OR REPLACE FUNCTION app_private.failure_in_words(code text, message text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN (code ~~ 'RS%'::text) THEN "left"(message, 500) WHEN (code = ANY (ARRAY['55P03'::text, '40P01'::text, '40001'::text, '57014'::text])) THEN 'The database was busy.'::text ELSE 'An internal error; the operator finds it in the health of the jobs.'::text END;
+comment on function app_private.failure_in_words(text,text) is 'What managers read of an error: our own sentences, and of all others nothing of the statements and names in them.';
+
+CREATE OR REPLACE FUNCTION app_private.figure_bookings(offering_ids uuid[], resource_id uuid, from_day date, to_day date, margin interval)
+ RETURNS TABLE(id uuid, slot_id uuid, resource_id uuid, offering_id uuid, shared boolean, zone text, since timestamp with time zone, until timestamp with time zone, status app_public.booking_status, unclaimed boolean, starts_at timestamp with time zone, ends_at timestamp with time zone, made_at timestamp with time zone, ended_at timestamp with time zone, reminder_sent_at timestamp with time zone, attendance_confirmed_at timestamp with time zone, override_at timestamp with time zone, price numeric, refund numeric, currency text, answered_at timestamp with time zone, review_id uuid)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  -- Materialised, so that the bounds are worked out once for each resource and not for each booking.
+  with uses as materialized (
+    select u.*, u.since - margin as earliest, u.until + margin as latest
+    from app_private.figure_uses(offering_ids, figure_bookings.resource_id, from_day, to_day) u)
+  select b.id, b.slot_id, u.resource_id, u.offering_id, u.shared, u.zone, u.since, u.until, b.status, b.unclaimed,
+    b.starts_at, b.ends_at, b.made_at, b.ended_at, b.reminder_sent_at, b.attendance_confirmed_at, b.override_at,
+    b.price, b.refund, b.currency, b.answered_at, b.review_id
+  from uses u
+  join app_public.bookings b
+    on b.offering_id = u.offering_id and b.starts_at >= u.earliest and b.starts_at < u.latest
+    and (not u.in_pool or b.provider_id = u.resource_id)
+$function$;
+comment on function app_private.figure_bookings(uuid[],uuid,date,date,interval) is 'Bookings of offerings at the resources they use that start in the days asked for, or so much before or after.';
+
+CREATE OR REPLACE FUNCTION app_private.figure_uses(offering_ids uuid[], resource_id uuid, from_day date, to_day date)
+ RETURNS TABLE(offering_id uuid, resource_id uuid, in_pool boolean, shared boolean, zone text, since timestamp with time zone, until timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select f.id, coalesce(x.resource_id, '00000000-0000-0000-0000-000000000000'), coalesce(x.in_pool, false),
+    coalesce(r.shared, true), z.zone, from_day::timestamp at time zone z.zone, (to_day + 1)::timestamp at time zone z.zone
+  from app_public.offerings f
+  join app_public.organizations g on g.id = f.organization_id
+  left join app_public.offering_resources x on x.offering_id = f.id
+  left join app_public.resources r on r.id = x.resource_id
+  cross join lateral (select coalesce(r.time_zone, g.time_zone) as zone) z
+  where f.id = any (offering_ids)
+    and (figure_uses.resource_id is null or x.resource_id = figure_uses.resource_id)
+$function$;
+comment on function app_private.figure_uses(uuid[],uuid,date,date) is 'Which offerings use which resources, and from when to when the days are there; an offering that needs no resource has one row as well.';
+
+CREATE OR REPLACE FUNCTION app_private.figures_of(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean, margin interval)
+ RETURNS SETOF app_public.figure
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select nullif(resource_id, '00000000-0000-0000-0000-000000000000'), r.name, case when by_day then day end,
+    n.due, n.auto_cancelled, n.no_shows, (n.auto_cancelled + n.no_shows)::float / nullif(n.due, 0),
+    n.reminded, n.confirmed, n.confirmed::float / nullif(n.reminded, 0),
+    n.offers, n.claims, coalesce(o.declines, 0), coalesce(o.expiries, 0),
+    n.claims::float / nullif(n.offers - coalesce(b.held, 0), 0), coalesce(o.last_call_claims, 0),
+    coalesce(f.releases, 0), coalesce(f.refills, 0), f.seconds[1], f.seconds[2],
+    u.open_seconds, u.booked_seconds, u.booked_seconds / nullif(u.open_seconds, 0),
+    coalesce(b.overrides, 0), case when k.known then coalesce(l.sent, 0) end, case when k.known then coalesce(l.followed, 0) end,
+    n.ended, n.completed, n.completed::float / nullif(n.ended, 0), coalesce(o.waiting, 0), coalesce(o.offered, 0),
+    coalesce(a.answered, 0), a.seconds[1], a.seconds[2], coalesce(a.reviews, 0), a.rating
+  from app_private.booking_figures(offering_ids, figures_of.resource_id, from_day, to_day, by_day) b
+  full join app_private.offer_figures(offering_ids, figures_of.resource_id, from_day, to_day, by_day) o using (resource_id, day)
+  full join app_private.link_figures(offering_ids, figures_of.resource_id, from_day, to_day, by_day) l using (resource_id, day)
+  full join app_private.answer_figures(offering_ids, figures_of.resource_id, from_day, to_day, by_day) a using (resource_id, day)
+  full join app_private.refill_figures(
+    offering_ids, figures_of.resource_id, from_day, to_day, by_day, margin) f using (resource_id, day)
+  full join app_private.utilisation_figures(
+    offering_ids, figures_of.resource_id, from_day, to_day, by_day, margin) u using (resource_id, day)
+  left join app_public.resources r on r.id = resource_id
+  -- Where there was nothing it is nought; a rate of nothing is null.
+  cross join lateral (
+    select coalesce(b.due, 0) as due, coalesce(b.auto_cancelled, 0) as auto_cancelled, coalesce(b.no_shows, 0) as no_shows,
+      coalesce(b.reminded, 0) as reminded, coalesce(b.confirmed, 0) as confirmed,
+      coalesce(b.unclaimed, 0) + coalesce(o.claims, 0) as offers, coalesce(o.claims, 0) as claims,
+      coalesce(b.ended, 0) as ended, coalesce(b.completed, 0) as completed) n
+  -- Links are deleted 30 days after what they are about: older days would seem to have had fewer.
+  cross join lateral (select day > ((select app_private.clock()) - interval '744 hours')::date as known) k
+  order by day, r.name, resource_id
+$function$;
+comment on function app_private.figures_of(uuid[],uuid,date,date,boolean,interval) is 'The figures of offerings at the resources they use, by day or for all of the range.';
 
 CREATE OR REPLACE FUNCTION app_private.fill_schedule(schedule_id uuid, first_day date, last_day date, local_starts timestamp without time zone[] DEFAULT NULL::timestamp without time zone[])
  RETURNS SETOF app_public.planned_slot
@@ -3979,6 +5590,40 @@ begin
 end
 $function$;
 comment on function app_private.find_offering(uuid) is 'An offering that can be booked. Errors: RSNTF.';
+
+CREATE OR REPLACE FUNCTION app_private.find_provider(offering_id uuid, during tstzrange, room tstzrange, provider_id uuid DEFAULT NULL::uuid, except_booking uuid DEFAULT NULL::uuid)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select c.resource_id
+  from (
+    select x.resource_id
+    from app_public.offering_resources x
+    join app_public.resources r on r.id = x.resource_id
+    cross join lateral (
+      select tstzrange(d.day at time zone r.time_zone, (d.day + interval '1 day') at time zone r.time_zone) as whole
+      from (select date_trunc('day', lower(find_provider.during) at time zone r.time_zone) as day) d
+    ) today
+    cross join lateral (
+      select coalesce(sum(upper(o.during * today.whole) - lower(o.during * today.whole)), interval '0') as taken
+      from app_private.occupancies o
+      where o.resource_id = x.resource_id and o.during && today.whole
+        and (o.booking_id = find_provider.except_booking) is not true
+    ) work
+    where x.offering_id = find_provider.offering_id and x.in_pool
+      and x.resource_id = coalesce(find_provider.provider_id, x.resource_id)
+      and not exists (
+        select from app_private.occupancies o
+        where o.resource_id = x.resource_id and o.during && find_provider.room
+          and (o.booking_id = find_provider.except_booking) is not true)
+    order by work.taken, x.resource_id
+    offset 0
+  ) c
+  where app_private.open_ranges(find_provider.offering_id, lower(during), upper(during), c.resource_id) @> find_provider.during
+  limit 1
+$function$;
+comment on function app_private.find_provider(uuid,tstzrange,tstzrange,uuid,uuid) is 'Who of the pool of an offering is at work and free for the whole of a range, buffers included: the one named, or who has the least time taken on its local day; null if nobody is. Only true as long as the room is locked.';
 
 CREATE OR REPLACE FUNCTION app_private.find_rooms_to_lock(offering_ids uuid[])
  RETURNS app_private.rooms_to_lock
@@ -4102,7 +5747,7 @@ begin
     -- A manager acts in their own name; a customer's link may have been passed on, and names nobody.
     perform set_config('reslot.user_id', v_link.user_id::text, true);
   end if;
-  v_starts_at := app_private.act_on_link(v_link, nullif(choice ->> 'reason', ''), evidence);
+  v_starts_at := app_private.act_on_link(v_link, choice, evidence);
   -- Compared only now, when the row is locked: nobody agrees to another time than the page showed.
   if v_starts_at <> (choice ->> 'startsAt')::timestamptz then
     perform app_private.fail('RSSTA', 'The time has changed meanwhile. Please look again.');
@@ -4117,7 +5762,51 @@ begin
 end
 $function$;
 grant execute on function app_private.follow_link(text,jsonb,jsonb) to reslot_app;
-comment on function app_private.follow_link(text,jsonb,jsonb) is 'Does what a link is for and stores what was seen of the person; again: the same result. `choice` may hold startsAt, the start the person was shown, and a reason. For the server alone. Errors: RSNTF not valid, RSEXP too late, RSSTA, and those of the function that acts.';
+comment on function app_private.follow_link(text,jsonb,jsonb) is 'Does what a link is for and stores what was seen of the person; again: the same result. `choice` may hold startsAt, the start the person was shown, action and price if they may change, and a reason. For the server alone. Errors: RSNTF not valid, RSEXP too late, RSSTA, and those of the function that acts.';
+
+CREATE OR REPLACE FUNCTION app_private.follow_request(link app_private.link_tokens, choice jsonb)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_request app_private.guest_requests := app_private.request_of_link(link);
+  v_customer app_public.customers;
+  v_booking app_public.bookings;
+begin
+  -- In the place of an idempotency key: who presses the button again waits here for the first time.
+  select * into v_request from app_private.guest_requests r
+  where r.notification_id = v_request.notification_id for update;
+  if num_nonnulls(v_request.booking_id, v_request.entry_id) > 0 then
+    return lower(v_request.during);
+  end if;
+  v_customer := app_private.lock_customer(link.customer_id);
+  if choice ->> 'action' = 'wait' then
+    v_request.entry_id := (app_private.join_queue(v_customer, v_request.offering_id,
+      case when v_request.slot_id is null then v_request.during end, v_request.slot_id, null,
+      app_private.party_of_request(v_request), v_request.special_requests)).id;
+  else
+    v_booking := app_private.book(v_customer, v_request.offering_id,
+      case when v_request.slot_id is null then v_request.during end, v_request.slot_id,
+      app_private.party_of_request(v_request),
+      app_private.checked_wishes(
+        v_request.purpose, v_request.special_requests, v_request.dietary_needs, v_request.access_needs),
+      null, false, true);
+    -- Nobody agrees to another price than the page showed.
+    if v_booking.price <> (choice ->> 'price')::numeric then
+      perform app_private.fail('RSSTA', 'The price has changed meanwhile. Please look again.');
+    end if;
+    v_request.booking_id := v_booking.id;
+  end if;
+  update app_private.guest_requests r set booking_id = v_request.booking_id, entry_id = v_request.entry_id
+  where r.notification_id = v_request.notification_id;
+  -- Only now is it known that the name is the address's own.
+  update app_public.customers c
+  set name = coalesce(c.name, v_request.name), phone = coalesce(c.phone, v_request.phone)
+  where c.id = v_customer.id and (c.name is null or c.phone is null and v_request.phone is not null);
+  return lower(v_request.during);
+end
+$function$;
+comment on function app_private.follow_request(app_private.link_tokens,jsonb) is 'Books what a guest asked for, or waits for it, whichever the page showed; again: the same. Errors: those of book and join_queue, RSSTA another price.';
 
 CREATE OR REPLACE FUNCTION app_private.follow_up_delivery(delivery_id uuid)
  RETURNS void
@@ -4162,19 +5851,31 @@ AS $function$
 $function$;
 comment on function app_private.forget_attempts(uuid) is 'Forgets failed sign-ins of an account that has proven itself.';
 
-CREATE OR REPLACE FUNCTION app_private.free_ranges(offering_id uuid, since timestamp with time zone, until timestamp with time zone, buffer_before interval, buffer_after interval)
+CREATE OR REPLACE FUNCTION app_private.forget_photo_file(photo_id uuid)
+ RETURNS void
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  delete from app_private.photo_files f
+  where f.id = forget_photo_file.photo_id and f.remove_at <= (select app_private.clock())
+$function$;
+grant execute on function app_private.forget_photo_file(uuid) to reslot_worker;
+comment on function app_private.forget_photo_file(uuid) is 'For the job: the file is gone from the storage.';
+
+CREATE OR REPLACE FUNCTION app_private.free_ranges(offering_id uuid, since timestamp with time zone, until timestamp with time zone, buffer_before interval, buffer_after interval, provider_id uuid DEFAULT NULL::uuid)
  RETURNS tstzmultirange
  LANGUAGE sql
  STABLE
 AS $function$
-  select app_private.open_ranges(free_ranges.offering_id, since, until) - coalesce((
+  select app_private.open_ranges(free_ranges.offering_id, since, until, free_ranges.provider_id) - coalesce((
     select range_agg(tstzrange(lower(o.during) - buffer_after, upper(o.during) + buffer_before))
     from app_public.offering_resources x
     join app_private.occupancies o on o.resource_id = x.resource_id
-    where x.offering_id = free_ranges.offering_id
+    where x.offering_id = free_ranges.offering_id and (not x.in_pool or x.resource_id = free_ranges.provider_id)
       and o.during && tstzrange(since - buffer_before, until + buffer_after)), '{}')
 $function$;
-comment on function app_private.free_ranges(uuid,timestamp with time zone,timestamp with time zone,interval,interval) is 'When an offering could be booked between two moments, buffers respected.';
+comment on function app_private.free_ranges(uuid,timestamp with time zone,timestamp with time zone,interval,interval,uuid) is 'When an offering could be booked between two moments, buffers respected; of a pool, with the provider that is named.';
 
 CREATE OR REPLACE FUNCTION app_private.freeings_set_deadline()
  RETURNS trigger
@@ -4202,6 +5903,31 @@ AS $function$
 $function$;
 grant execute on function app_private.front_end_origins() to reslot_app;
 comment on function app_private.front_end_origins() is 'The origins of the organisations'' front ends: pages from there may use the API in a browser.';
+
+CREATE OR REPLACE FUNCTION app_private.give_back_money(booking_id uuid, amount numeric)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_left numeric := amount;
+  v_payment app_public.payments;
+begin
+  for v_payment in
+    select * from app_public.payments y
+    where y.booking_id = give_back_money.booking_id and y.processed_at is not null and y.refund_due < y.amount
+    order by y.processed_at desc, y.id desc
+    for no key update
+  loop
+    exit when v_left <= 0;
+    update app_public.payments y
+    set refund_due = y.refund_due + least(v_left, y.amount - y.refund_due),
+        next_attempt_at = case when y.method = 'stripe' then coalesce(y.next_attempt_at, app_private.clock()) end
+    where y.id = v_payment.id;
+    v_left := v_left - (v_payment.amount - v_payment.refund_due);
+  end loop;
+end
+$function$;
+comment on function app_private.give_back_money(uuid,numeric) is 'Notes that so much of what was paid for a booking goes back, the last payment first. What came by Stripe goes back by a job, everything else by hand.';
 
 CREATE OR REPLACE FUNCTION app_private.give_back_room(booking_id uuid, passing_over uuid DEFAULT NULL::uuid, hands_on boolean DEFAULT true)
  RETURNS void
@@ -4252,6 +5978,28 @@ begin
 end
 $function$;
 comment on function app_private.give_back_room_of_slot(uuid) is 'Frees the resources of a slot and at once offers them to who waits for them.';
+
+CREATE OR REPLACE FUNCTION app_private.graces_are_sane(graces jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+begin
+  return jsonb_typeof(graces) = 'object' and not exists (
+    select from jsonb_each(graces) g
+    where length(g.key) not between 1 and 200 or jsonb_typeof(g.value) <> 'string'
+      or not (g.value #>> '{}')::interval between interval '1 minute' and interval '366 days');
+exception
+  when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
+    return false;
+end
+$function$;
+grant execute on function app_private.graces_are_sane(jsonb) to reslot_admin;
+grant execute on function app_private.graces_are_sane(jsonb) to reslot_anonymous;
+grant execute on function app_private.graces_are_sane(jsonb) to reslot_app;
+grant execute on function app_private.graces_are_sane(jsonb) to reslot_user;
+grant execute on function app_private.graces_are_sane(jsonb) to reslot_worker;
+comment on function app_private.graces_are_sane(jsonb) is 'Whether this is a list of categories with durations, such as {"cleaning": "48:00:00"}.';
 
 CREATE OR REPLACE FUNCTION app_private.guest(organization_id uuid, name text, email text, phone text, locale text)
  RETURNS app_public.customers
@@ -4310,7 +6058,7 @@ begin
     perform app_private.pass_over(resource_ids, during, passing_over);
   end if;
   -- Ends: every round either takes some of the freed range, or sets an entry aside.
-  while app_private.is_anything_free(resource_ids, during) loop
+  while app_private.is_anything_free(app_private.with_pools(resource_ids), during) loop
     v_entry := app_private.next_in_line(resource_ids, during, passing_over, only_customer);
     exit when v_entry.id is null;
     perform app_private.offer_or_set_aside(v_entry, app_private.fitting_customers(resource_ids, during), during);
@@ -4335,10 +6083,12 @@ begin
     return;
   end if;
   if only_customer is null then
+    -- Of this slot alone: who waits for its day may have let go of another one, in which nothing has become free now.
     update app_public.waitlist_entries e
-    set passed_at = case when e.customer_id = passing_over then app_private.clock() end
+    set passed_slot_ids = array_remove(e.passed_slot_ids, v_slot.id)
+      || case when e.customer_id = passing_over then array[v_slot.id] else '{}' end
     where e.id in (select w.id from app_private.waiting_for(v_slot) w)
-      and (e.passed_at is not null or e.customer_id = passing_over);
+      and (v_slot.id = any (e.passed_slot_ids) or e.customer_id = passing_over);
   end if;
   -- Ends: every round either takes places, or sets an entry aside.
   loop
@@ -4418,6 +6168,16 @@ CREATE OR REPLACE FUNCTION app_private.has_consequences(kind text)
 RETURN (kind = ANY (ARRAY['slot_available'::text, 'booking_reminder'::text]));
 comment on function app_private.has_consequences(text) is 'Whether something depends on what becomes of a message (follow_up_delivery): the claim window of an offer, the notice of a reminder.';
 
+CREATE OR REPLACE FUNCTION app_private.has_pool(offering_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (
+    select from app_public.offering_resources x where x.offering_id = has_pool.offering_id and x.in_pool)
+$function$;
+comment on function app_private.has_pool(uuid) is 'Whether a booking of an offering takes one of several resources.';
+
 CREATE OR REPLACE FUNCTION app_private.has_room(entry app_public.waitlist_entries)
  RETURNS boolean
  LANGUAGE sql
@@ -4427,6 +6187,7 @@ AS $function$
     then exists (select from app_private.slots_of(entry) s
                  where entry.places <= s.capacity - s.taken and s.starts_at > (select app_private.clock())
                    and app_private.is_on_sale(s))
+    when app_private.has_pool(entry.offering_id) then app_private.may_be_offered(entry)
     else app_private.is_free(entry.offering_id, entry.room) end
 $function$;
 comment on function app_private.has_room(app_public.waitlist_entries) is 'Whether what somebody waits for is free. Only true as long as the room is locked.';
@@ -4451,6 +6212,22 @@ CREATE OR REPLACE FUNCTION app_private.hash_token(token text)
  IMMUTABLE PARALLEL SAFE
 RETURN sha256(convert_to(token, 'UTF8'::name));
 comment on function app_private.hash_token(text) is 'What is stored of a token.';
+
+CREATE OR REPLACE FUNCTION app_private.holidays_of(booking app_public.bookings, since timestamp with time zone)
+ RETURNS tstzmultirange
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(range_agg(tstzrange(k.starts_at, k.ends_at)), '{}')
+  from app_public.blackouts k
+  where k.kind = 'holiday' and k.lifted_at is null and k.organization_id = booking.organization_id
+    and k.ends_at > since
+    and (num_nonnulls(k.offering_id, k.resource_id) = 0 or k.offering_id = booking.offering_id
+      or k.resource_id = booking.provider_id
+      or booking.provider_id is null and k.resource_id in (
+        select x.resource_id from app_public.offering_resources x where x.offering_id = booking.offering_id))
+$function$;
+comment on function app_private.holidays_of(app_public.bookings,timestamp with time zone) is 'Holidays of whoever serves a booking: blackouts of that kind, of its provider (else its resources), its offering or the organisation.';
 
 CREATE OR REPLACE FUNCTION app_private.hours_of(resource_id uuid, since timestamp with time zone, until timestamp with time zone)
  RETURNS tstzmultirange
@@ -4486,30 +6263,34 @@ CREATE OR REPLACE FUNCTION app_private.in_seconds(duration interval)
  RETURNS interval
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN make_interval(secs => (EXTRACT(epoch FROM duration))::double precision);
-comment on function app_private.in_seconds(interval) is 'The same duration without days or months (a day is 24 hours).';
+RETURN CASE WHEN ((duration >= '-1000 years'::interval) AND (duration <= '1000 years'::interval)) THEN make_interval(secs => (EXTRACT(epoch FROM duration))::double precision) ELSE duration END;
+comment on function app_private.in_seconds(interval) is 'The same duration without days or months (a day is 24 hours). What is longer than a thousand years stays as it is, for whoever bounds it to refuse.';
 
-CREATE OR REPLACE FUNCTION app_private.insert_booking(offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party app_private.party, wishes app_private.wishes, created_by uuid, at timestamp with time zone, terms app_private.booking_terms, hold_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, slot_id uuid DEFAULT NULL::uuid)
+CREATE OR REPLACE FUNCTION app_private.insert_booking(offering_id uuid, customer_id uuid, policy app_public.policy_versions, during tstzrange, party app_private.party, wishes app_private.wishes, created_by uuid, at timestamp with time zone, terms app_private.booking_terms, hold_expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, slot_id uuid DEFAULT NULL::uuid, room tstzrange DEFAULT NULL::tstzrange)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
 declare
+  v_room tstzrange := case when slot_id is null then coalesce(room, app_private.room_for(offering_id, during, policy))
+    else during end;
   v_booking app_public.bookings;
 begin
   insert into app_public.bookings (
     organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
     party_size, adults, children, infants, places, person_price, adult_price, child_price, infant_price, subtotal,
     discount, tax, tax_included, purpose, special_requests, dietary_needs, access_needs, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
-    confirm_by, attendance_confirmed_at, attendance_confirmed_how)
+    confirm_by, attendance_confirmed_at, attendance_confirmed_how, provider_id, customer_address, customer_phone, awaits_payment)
   select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
-    case when insert_booking.slot_id is null then app_private.with_buffers(during, policy) else during end,
+    v_room,
     party.size, party.adults, party.children, party.infants, party.places, q.person_price, q.adult_price,
     q.child_price, q.infant_price, q.subtotal, q.discount, q.tax, q.tax_included, wishes.purpose,
     wishes.special_requests, wishes.dietary_needs, wishes.access_needs,
     case when insert_booking.slot_id is null then f.price else q.price end, g.currency,
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
-    terms.attendance_confirmed_at, terms.attendance_confirmed_how
+    terms.attendance_confirmed_at, terms.attendance_confirmed_how,
+    case when insert_booking.slot_id is null then app_private.provider_for(f.id, during, v_room, wishes.provider_id) end,
+    wishes.customer_address, wishes.customer_phone, coalesce(terms.awaits_payment, false)
   from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
   left join app_private.quote_for_slot(insert_booking.slot_id, party, policy) q on true
   where f.id = insert_booking.offering_id
@@ -4518,7 +6299,7 @@ begin
   return v_booking;
 end
 $function$;
-comment on function app_private.insert_booking(uuid,uuid,app_public.policy_versions,tstzrange,app_private.party,app_private.wishes,uuid,timestamp with time zone,app_private.booking_terms,timestamp with time zone,uuid) is 'Writes a booking and takes its room. The caller holds the lock and has checked.';
+comment on function app_private.insert_booking(uuid,uuid,app_public.policy_versions,tstzrange,app_private.party,app_private.wishes,uuid,timestamp with time zone,app_private.booking_terms,timestamp with time zone,uuid,tstzrange) is 'Writes a booking and takes its room, what an entry waited for or what the rules of now say. The caller holds the lock and has checked.';
 
 CREATE OR REPLACE FUNCTION app_private.insert_refresh_token(user_id uuid, family_id uuid, token_hash bytea)
  RETURNS app_private.session
@@ -4557,6 +6338,49 @@ AS $function$
 $function$;
 comment on function app_private.is_anything_free(uuid[],tstzrange) is 'Whether any of a freed range is still free.';
 
+CREATE OR REPLACE FUNCTION app_private.is_bookable(offering_id uuid, during tstzrange, room tstzrange, provider_id uuid DEFAULT NULL::uuid, except_booking uuid DEFAULT NULL::uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE COST 10000
+AS $function$
+  select case when app_private.has_pool(is_bookable.offering_id)
+    then app_private.is_free(is_bookable.offering_id, room, is_bookable.provider_id, is_bookable.except_booking)
+      and app_private.find_provider(
+        is_bookable.offering_id, during, room, is_bookable.provider_id, is_bookable.except_booking) is not null
+    else app_private.is_free(is_bookable.offering_id, room, null, is_bookable.except_booking)
+      and app_private.is_open(is_bookable.offering_id, lower(during), upper(during)) end
+$function$;
+comment on function app_private.is_bookable(uuid,tstzrange,tstzrange,uuid,uuid) is 'Whether an offering is free and open for the whole of a range, of a pool with one provider. Another booking may be left out of account. Only true as long as the room is locked.';
+
+CREATE OR REPLACE FUNCTION app_private.is_change_of_pool(offering app_public.offerings, resource_ids uuid[], pool_ids uuid[])
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(cardinality(pool_ids), 0) > 0 and app_private.has_pool(offering.id)
+    and not exists (
+      select from app_public.offering_resources x
+      where x.offering_id = offering.id and not x.in_pool and x.resource_id <> all (coalesce(resource_ids, '{}')))
+    and not exists (
+      select from unnest(resource_ids) i (id)
+      where not exists (select from app_public.offering_resources x
+                        where x.offering_id = offering.id and x.resource_id = i.id and not x.in_pool))
+    and not exists (
+      select from app_public.bookings b
+      where b.offering_id = offering.id and b.ended_at is null and b.provider_id <> all (pool_ids))
+    and not exists (
+      select from app_public.waitlist_entries e
+      where e.offering_id = offering.id and e.ended_at is null and e.provider_id <> all (pool_ids))
+$function$;
+comment on function app_private.is_change_of_pool(app_public.offerings,uuid[],uuid[]) is 'Whether only the pool of an offering would change, and nobody leaves it who has bookings or is waited for.';
+
+CREATE OR REPLACE FUNCTION app_private.is_conflict(code text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (code = ANY (ARRAY['RSTIM'::text, 'RSBLK'::text, 'RSLIM'::text, 'RSFUL'::text]));
+comment on function app_private.is_conflict(text) is 'Whether an error is about one date of a series; all others end the whole.';
+
 CREATE OR REPLACE FUNCTION app_private.is_current(delivery app_public.deliveries)
  RETURNS boolean
  LANGUAGE sql
@@ -4565,7 +6389,11 @@ AS $function$
   select case k.current_while
       when 'always' then true
       when 'booking_live' then b.ended_at is null
-      when 'booking_pending' then b.status = 'pending'
+      when 'booking_pending' then b.status = 'pending' and not b.awaits_payment
+      when 'payment_open' then exists (
+        select from app_public.payments y where y.id = (n.data ->> 'paymentId')::uuid and app_private.is_open(y.status))
+      when 'booking_in_progress' then b.status = 'in_progress'
+      when 'booking_delivered' then b.status = 'delivered'
       when 'booking_unconfirmed' then b.status = 'confirmed' and b.attendance_confirmed_at is null
       when 'offer_live' then e.status = 'offered' and e.hold_id = (n.data ->> 'holdId')::uuid
       when 'entry_waiting' then e.status = 'waiting'
@@ -4605,7 +6433,7 @@ grant execute on function app_private.is_email(text) to reslot_user;
 grant execute on function app_private.is_email(text) to reslot_worker;
 comment on function app_private.is_email(text) is 'Whether a text can be an e-mail address; only a mail that arrives proves that it is one.';
 
-CREATE OR REPLACE FUNCTION app_private.is_free(offering_id uuid, room tstzrange)
+CREATE OR REPLACE FUNCTION app_private.is_free(offering_id uuid, room tstzrange, provider_id uuid DEFAULT NULL::uuid, except_booking uuid DEFAULT NULL::uuid)
  RETURNS boolean
  LANGUAGE sql
  STABLE
@@ -4614,9 +6442,13 @@ AS $function$
     select from app_public.offering_resources x
     join app_private.occupancies o on o.resource_id = x.resource_id
     where x.offering_id = is_free.offering_id and o.during && is_free.room
+      and (o.booking_id = is_free.except_booking) is not true
+      -- What is taken of a pool is in nobody's way, as long as another of it (or the one wished for) is free.
+      and (not x.in_pool
+        or not app_private.pool_has_free(x.offering_id, is_free.room, is_free.provider_id, is_free.except_booking))
   )
 $function$;
-comment on function app_private.is_free(uuid,tstzrange) is 'Whether nothing occupies any resource of an offering in a range (buffers included by the caller). Only true as long as the room is locked.';
+comment on function app_private.is_free(uuid,tstzrange,uuid,uuid) is 'Whether nothing occupies any resource of an offering in a range (buffers included by the caller), of its pool at least one, or the provider that is named. Another booking may be left out of account. Only true as long as the room is locked.';
 
 CREATE OR REPLACE FUNCTION app_private.is_last_call(slot app_public.slots, entry app_public.waitlist_entries)
  RETURNS boolean
@@ -4679,14 +6511,23 @@ AS $function$
 $function$;
 comment on function app_private.is_on_sale(app_public.slots) is 'Whether places of a slot are sold at all: it is neither over, closed, nor blacked out, and nothing of it archived.';
 
-CREATE OR REPLACE FUNCTION app_private.is_open(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.is_open(status app_public.payment_status)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (status = ANY (ARRAY['due'::app_public.payment_status, 'processing'::app_public.payment_status, 'failed'::app_public.payment_status]));
+comment on function app_private.is_open(app_public.payment_status) is 'Whether a payment is still to come.';
+
+CREATE OR REPLACE FUNCTION app_private.is_open(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, provider_id uuid DEFAULT NULL::uuid)
  RETURNS boolean
  LANGUAGE sql
  STABLE COST 10000
 AS $function$
-  select app_private.open_ranges(offering_id, starts_at, ends_at) @> tstzrange(starts_at, ends_at)
+  select exists (
+    select from app_private.providers_of(is_open.offering_id, is_open.provider_id) p (id)
+    where app_private.open_ranges(is_open.offering_id, starts_at, ends_at, p.id) @> tstzrange(starts_at, ends_at))
 $function$;
-comment on function app_private.is_open(uuid,timestamp with time zone,timestamp with time zone) is 'Whether an offering is open for the whole of a range. Dear (it counts opening hours day by day), hence its cost.';
+comment on function app_private.is_open(uuid,timestamp with time zone,timestamp with time zone,uuid) is 'Whether an offering is open for the whole of a range; of a pool, with one provider from its start to its end. Dear (it counts opening hours day by day), hence its cost.';
 
 CREATE OR REPLACE FUNCTION app_private.is_owner_in(organization_id uuid)
  RETURNS boolean
@@ -4701,6 +6542,18 @@ AS $function$
   )
 $function$;
 comment on function app_private.is_owner_in(uuid) is 'Whether the caller owns an organisation, or is an admin.';
+
+CREATE OR REPLACE FUNCTION app_private.is_provider_of(booking_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select exists (
+    select from app_public.bookings b
+    where b.id = is_provider_of.booking_id and b.provider_id in (select app_private.own_resource_ids()))
+$function$;
+comment on function app_private.is_provider_of(uuid) is 'Whether the caller is the provider who serves a booking: a member whose resource it takes.';
 
 CREATE OR REPLACE FUNCTION app_private.is_short_line(line text)
  RETURNS boolean
@@ -4786,20 +6639,22 @@ CREATE OR REPLACE FUNCTION app_private.issue_links(delivery app_public.deliverie
 AS $function$
   select coalesce(jsonb_object_agg(a.action, app_private.issue_link(
     a.action, note.organization_id, note.customer_id, note.user_id,
-    case when a.action in ('confirm', 'cancel', 'approve', 'reject') then booking.id end,
+    case when a.action in ('confirm', 'cancel', 'approve', 'reject', 'confirm_delivery', 'cancel_series') then booking.id end,
     case when a.action in ('claim', 'decline', 'leave') then entry.id end,
-    delivery.id, app_private.link_expiry(a.action, booking, entry))), '{}')
+    delivery.id, coalesce(app_private.link_expiry(a.action, booking, entry), (
+      select r.expires_at from app_private.guest_requests r where r.notification_id = note.id)))), '{}')
   from unnest(actions) a (action)
 $function$;
 comment on function app_private.issue_links(app_public.deliveries,app_public.notifications,app_private.link_action[],app_public.bookings,app_public.waitlist_entries) is 'New links for one mail; every try issues its own, all of them work.';
 
-CREATE OR REPLACE FUNCTION app_private.join_queue(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, day date, party app_private.party, note text)
+CREATE OR REPLACE FUNCTION app_private.join_queue(customer app_public.customers, offering_id uuid, during tstzrange, slot_id uuid, day date, party app_private.party, note text, wishes app_private.wishes DEFAULT NULL::app_private.wishes)
  RETURNS app_public.waitlist_entries
  LANGUAGE plpgsql
 AS $function$
 declare
   v_offering app_public.offerings;
   v_policy app_public.policy_versions;
+  v_wishes app_private.wishes;
   v_entry app_public.waitlist_entries;
   v_now timestamptz;
 begin
@@ -4811,7 +6666,10 @@ begin
   if not v_policy.waitlist_enabled then
     perform app_private.fail('RSOFF', 'There is no waiting list here.');
   end if;
+  perform app_private.check_provider(offering_id, wishes.provider_id);
+  v_wishes := app_private.checked_visit(v_offering, customer, wishes);
   v_entry.offering_id := offering_id;
+  v_entry.provider_id := wishes.provider_id;
   v_entry.slot_id := slot_id;
   v_entry.day := day;
   v_entry.for_places := num_nonnulls(slot_id, day) > 0;
@@ -4820,16 +6678,18 @@ begin
     app_private.has_room(v_entry), day);
   insert into app_public.waitlist_entries (
     organization_id, offering_id, slot_id, day, customer_id, policy_version_id, starts_at, ends_at, room, last_call_at,
-    party_size, adults, children, infants, places, note, joined_at)
+    party_size, adults, children, infants, places, note, joined_at, provider_id, customer_address,
+    customer_phone)
   values (v_offering.organization_id, v_offering.id, slot_id, day, customer.id, v_policy.id, v_entry.starts_at,
     v_entry.ends_at, v_entry.room, v_entry.last_call_at, v_entry.party_size, v_entry.adults, v_entry.children,
-    v_entry.infants, v_entry.places, join_queue.note, v_now)
+    v_entry.infants, v_entry.places, join_queue.note, v_now, v_entry.provider_id, v_wishes.customer_address,
+    v_wishes.customer_phone)
   returning * into v_entry;
   perform app_private.notify_customer(customer.id, 'waitlist_joined', null, v_entry.id);
   return v_entry;
 end
 $function$;
-comment on function app_private.join_queue(app_public.customers,uuid,tstzrange,uuid,date,app_private.party,text) is 'Enters a locked customer into the queue for a range of time, a slot or a day. Errors: RSNTF, RSARG, RSOFF, RSTIM, RSBLK, RSAVL, RSDUP, RSLIM.';
+comment on function app_private.join_queue(app_public.customers,uuid,tstzrange,uuid,date,app_private.party,text,app_private.wishes) is 'Enters a locked customer into the queue for a range of time, a slot or a day. Errors: RSNTF, RSARG, RSOFF, RSTIM, RSBLK, RSAVL, RSDUP, RSLIM.';
 
 CREATE OR REPLACE FUNCTION app_private.keep_one_offer(customer_id uuid)
  RETURNS void
@@ -4854,6 +6714,92 @@ begin
 end
 $function$;
 comment on function app_private.keep_one_offer(uuid) is 'Ends all but the earliest live offer of a customer for the same resource. The caller has locked the room.';
+
+CREATE OR REPLACE FUNCTION app_private.keep_payments(booking app_public.bookings, has_just_ended boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_policy app_public.policy_versions;
+  v_open app_public.payments;
+  v_kept numeric;
+  v_missing numeric;
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = booking.policy_version_id;
+  select * into v_open from app_public.payments y
+  where y.booking_id = booking.id and app_private.is_open(y.status) for no key update;
+  v_kept := app_private.kept_of(booking.id);
+  if v_policy.payment = 'none' and v_open.id is null and v_kept = 0 then
+    return;
+  end if;
+  if has_just_ended and booking.status not in ('completed', 'no_show') then
+    perform app_private.give_back_money(booking.id, least(booking.refund, v_kept));
+  elsif v_kept > booking.price then
+    perform app_private.give_back_money(booking.id, v_kept - booking.price);
+  end if;
+  v_missing := greatest(app_private.to_be_paid(booking, v_policy) - v_kept, 0);
+  if v_open.id is not null and v_open.amount <> v_missing then
+    update app_public.payments y set status = 'cancelled', next_attempt_at = null, checkout_url = null
+    where y.id = v_open.id;
+    v_open := null;
+  end if;
+  if v_missing > 0 and v_open.id is null then
+    perform app_private.ask_for_payment(booking, v_policy, v_missing, v_kept);
+  end if;
+end
+$function$;
+comment on function app_private.keep_payments(app_public.bookings,boolean) is 'Makes of the payments of a booking what its row and its policy say: asks for what is missing, withdraws what is not wanted any more, and gives back what is too much.';
+
+CREATE OR REPLACE FUNCTION app_private.keep_photo(photo_id uuid, width integer, height integer, bytes integer, sha256 text)
+ RETURNS app_public.booking_photos
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_photo app_public.booking_photos;
+begin
+  v_booking := app_private.lock_booking_for_photo(
+    (select f.booking_id from app_private.photo_files f where f.id = keep_photo.photo_id));
+  perform app_private.refuse_too_many_photos(v_booking);
+  -- Long before the job could be at it.
+  update app_private.photo_files f set remove_at = null
+  where f.id = keep_photo.photo_id and f.remove_at > app_private.clock() + interval '30 minutes';
+  if not found then
+    perform app_private.fail('RSEXP', 'This took too long. Please send the photo again.');
+  end if;
+  insert into app_public.booking_photos (id, organization_id, booking_id, created_by, width, height, bytes, sha256)
+  values (keep_photo.photo_id, v_booking.organization_id, v_booking.id, app_private.current_user_id(),
+    keep_photo.width, keep_photo.height, keep_photo.bytes, keep_photo.sha256)
+  returning * into v_photo;
+  return v_photo;
+end
+$function$;
+grant execute on function app_private.keep_photo(uuid,integer,integer,integer,text) to reslot_admin;
+grant execute on function app_private.keep_photo(uuid,integer,integer,integer,text) to reslot_user;
+comment on function app_private.keep_photo(uuid,integer,integer,integer,text) is 'Makes a photo of a file that is written. Errors: those of begin_photo, and RSEXP it took too long.';
+
+CREATE OR REPLACE FUNCTION app_private.kept_of(booking_id uuid)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(sum(y.amount - y.refund_due), 0) from app_public.payments y
+  where y.booking_id = kept_of.booking_id and y.processed_at is not null
+$function$;
+comment on function app_private.kept_of(uuid) is 'What was paid for a booking and does not go back.';
+
+CREATE OR REPLACE FUNCTION app_private.lacks_photo(booking app_public.bookings, wanted integer)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select p.delivery_needs_photo
+    and (select count(*) from app_public.booking_photos o where o.booking_id = booking.id) < wanted
+  from app_public.policy_versions p where p.id = booking.policy_version_id
+$function$;
+comment on function app_private.lacks_photo(app_public.bookings,integer) is 'Whether the policy wants a photo of a delivery, and there are fewer than so many.';
 
 CREATE OR REPLACE FUNCTION app_private.lapse(entry_id uuid)
  RETURNS void
@@ -4880,6 +6826,16 @@ AS $function$
   select slot.starts_at - p.last_call from app_public.policy_versions p where p.id = entry.policy_version_id
 $function$;
 comment on function app_private.last_call_of(app_public.slots,app_public.waitlist_entries) is 'From when on nothing of a slot is held for somebody.';
+
+CREATE OR REPLACE FUNCTION app_private.last_touched(booking app_public.bookings)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select max(a.at) from app_public.audit_log a
+  where a.record_id = booking.id and a.via <> 'job' and (a.actor_user_id is not null or a.via = 'link')
+$function$;
+comment on function app_private.last_touched(app_public.bookings) is 'When a person last changed a booking; what time does is no touch.';
 
 CREATE OR REPLACE FUNCTION app_private.leads_descend(leads interval[])
  RETURNS boolean
@@ -4929,6 +6885,49 @@ $function$;
 grant execute on function app_private.lease_deliveries(integer) to reslot_worker;
 comment on function app_private.lease_deliveries(integer) is 'Leases up to so many due deliveries for 15 seconds and returns what their mails are made of, with freshly issued links, and whether it has to be followed up. What was overtaken becomes obsolete instead.';
 
+CREATE OR REPLACE FUNCTION app_private.lease_payment_work(batch integer)
+ RETURNS TABLE(payment_id uuid, attempt integer, what text, key text, input jsonb)
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 10
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := app_private.clock();
+begin
+  return query
+  with due as (
+    select y.id from app_public.payments y
+    where y.next_attempt_at <= (select app_private.clock())
+    order by y.next_attempt_at limit batch
+    for no key update skip locked
+  ), leased as (
+    update app_public.payments y
+    set attempts = y.attempts + 1,
+        -- The lease and the back-off in one: half a minute, then twice as long each time, up to an hour.
+        next_attempt_at = v_now + least(interval '30 seconds' * power(2, least(y.attempts, 10)), interval '1 hour'),
+        -- What is under way stays what it is, though more may be owed meanwhile: its key stands for this sum.
+        refunding = case when y.status in ('paid', 'partly_refunded') then coalesce(y.refunding, y.refund_due) end
+    from due where y.id = due.id
+    returning y.*
+  )
+  select l.id, l.attempts, case when l.status = 'processing' then 'checkout' else 'refund' end,
+    case when l.status = 'processing' then format('reslot:%s:checkout:%s', l.id, l.checkouts)
+      else format('reslot:%s:refund:%s', l.id, l.refunding) end,
+    jsonb_build_object(
+      'amount', case when l.status = 'processing' then l.amount else l.refunding - l.refunded end::text,
+      'total', l.refunding::text, 'currency', l.currency, 'reference', l.reference, 'checkout', l.checkouts,
+      'bookingId', b.id, 'bookingReference', b.reference, 'offeringName', f.name, 'email', c.email,
+      'locale', coalesce(c.locale, g.locale), 'frontEndUrl', g.front_end_url)
+  from leased l
+  join app_public.bookings b on b.id = l.booking_id
+  join app_public.offerings f on f.id = b.offering_id
+  join app_public.customers c on c.id = b.customer_id
+  join app_public.organizations g on g.id = l.organization_id;
+end
+$function$;
+grant execute on function app_private.lease_payment_work(integer) to reslot_worker;
+comment on function app_private.lease_payment_work(integer) is 'Takes up to so many payments for which something is to be done at Stripe, and says what: begin a checkout, or give back, with the key under which a repetition is the same call.';
+
 CREATE OR REPLACE FUNCTION app_private.leave(entry_id uuid)
  RETURNS app_public.waitlist_entries
  LANGUAGE plpgsql
@@ -4973,6 +6972,17 @@ end
 $function$;
 comment on function app_private.leave_double_entries(uuid[]) is 'Ends the worse of two live entries for the same, of customers that are one person. The caller has locked the room.';
 
+CREATE OR REPLACE FUNCTION app_private.let_photo_file_go()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update app_private.photo_files f set remove_at = app_private.clock() where f.id = old.id;
+  return null;
+end
+$function$;
+comment on function app_private.let_photo_file_go() is 'Leaves the file of a deleted photo to the job that removes files.';
+
 CREATE OR REPLACE FUNCTION app_private.link_bearer_is_entitled(link app_private.link_tokens)
  RETURNS boolean
  LANGUAGE sql
@@ -4987,16 +6997,16 @@ AS $function$
         select from app_public.waitlist_entries e where e.id = link.entry_id and e.customer_id <> link.customer_id)
     when link.booking_id is null then exists (
       select from app_public.users u where u.id = link.user_id and u.erased_at is null)
-    -- A manager's link is worth no more than the manager's rights are today.
+    -- The link of a manager or provider is worth no more than their rights are today.
     else exists (
       select from app_public.users u
       join app_public.bookings b on b.id = link.booking_id
       where u.id = link.user_id and u.deactivated_at is null and (u.is_admin or exists (
         select from app_public.memberships m
-        where m.user_id = u.id and m.organization_id = b.organization_id and m.role in ('owner', 'manager')
-          and (m.all_offerings or exists (
+        where m.user_id = u.id and m.organization_id = b.organization_id
+          and (m.resource_id = b.provider_id or m.role in ('owner', 'manager') and (m.all_offerings or exists (
             select from app_public.membership_offerings x
-            where x.membership_id = m.id and x.offering_id = b.offering_id)))))
+            where x.membership_id = m.id and x.offering_id = b.offering_id))))))
   end
 $function$;
 comment on function app_private.link_bearer_is_entitled(app_private.link_tokens) is 'Whether the person a link was sent to still exists and still has to do with its row.';
@@ -5015,7 +7025,10 @@ AS $function$
     -- Only a deadline that costs the booking is one; a rehearsal is not announced.
     'confirmBy', case when p.auto_cancel = 'on' and b.override_at is null
       and b.confirm_by > (select app_private.clock()) then b.confirm_by end,
-    'requestExpiresAt', b.request_expires_at, 'endedReason', b.ended_reason, 'address', f.address, 'supportContact', f.support_contact,
+    'requestExpiresAt', b.request_expires_at, 'deliveryAnswerBy', b.delivery_answer_by,
+    'endedReason', b.ended_reason, 'address', f.address, 'supportContact', f.support_contact,
+    'seriesLeft', case when link.action = 'cancel_series' then (
+      select count(*) from app_private.rest_of_series(b, 'all')) end,
     -- Managers decide about somebody; to everybody else a link shows no person at all.
     'customerName', case when link.user_id is not null then coalesce(c.name, c.email, c.phone) end
   ) else '{}' end
@@ -5023,7 +7036,11 @@ AS $function$
   join app_public.offerings f on f.id = b.offering_id
   join app_public.policy_versions p on p.id = b.policy_version_id
   join app_public.customers c on c.id = b.customer_id
-  where b.id = coalesce(link.booking_id, (
+  -- Of a series: the first that is still to come.
+  where b.id = coalesce(case when link.action = 'cancel_series' then (
+      select r.id from app_public.bookings s cross join lateral app_private.rest_of_series(s, 'all') r
+      where s.id = link.booking_id limit 1) end,
+    link.booking_id, (app_private.request_of_link(link)).booking_id, (
     select e.booking_id from app_public.waitlist_entries e where e.id = link.entry_id))
 $function$;
 comment on function app_private.link_booking(app_private.link_tokens,boolean) is 'What the page of a link shows of the booking; of an outdated link only what it takes to book again.';
@@ -5042,7 +7059,7 @@ AS $function$
     'price', case when h.id is not null or not e.for_places then coalesce(h.price, f.price)
       else (app_private.quote_for_slot(e.slot_id, app_private.party_of(e), p)).price end,
     'currency', coalesce(h.currency, g.currency), 'day', case when e.slot_id is null then e.day end,
-    'isHeld', e.status = 'offered', 'needsApproval', p.requires_approval, 'address', f.address,
+    'isHeld', e.status = 'offered', 'needsApproval', app_private.needs_approval(p, e.customer_id, app_private.clock()), 'address', f.address,
     'supportContact', f.support_contact
   ) else '{}' end
   from app_public.waitlist_entries e
@@ -5050,15 +7067,40 @@ AS $function$
   join app_public.organizations g on g.id = f.organization_id
   join app_public.policy_versions p on p.id = e.policy_version_id
   left join app_public.bookings h on h.id = e.hold_id
-  where e.id = link.entry_id
+  where e.id = coalesce(link.entry_id, (app_private.request_of_link(link)).entry_id)
 $function$;
 comment on function app_private.link_entry(app_private.link_tokens,boolean) is 'What the page of a link shows of the waitlist entry.';
 
 CREATE OR REPLACE FUNCTION app_private.link_expiry(action app_private.link_action, booking app_public.bookings, entry app_public.waitlist_entries)
  RETURNS timestamp with time zone
  LANGUAGE sql
-RETURN CASE action WHEN 'magic'::app_private.link_action THEN (app_private.clock() + '00:15:00'::interval) WHEN 'reset'::app_private.link_action THEN (app_private.clock() + '01:00:00'::interval) WHEN 'verify'::app_private.link_action THEN (app_private.clock() + '48:00:00'::interval) WHEN 'unsubscribe'::app_private.link_action THEN (app_private.clock() + '8760:00:00'::interval) ELSE COALESCE((booking).ends_at, (entry).ends_at) END;
-comment on function app_private.link_expiry(app_private.link_action,app_public.bookings,app_public.waitlist_entries) is 'How long a link is valid: sign-in 15 minutes, password reset an hour, verification two days, unsubscription a year, everything else until the end of what it is about.';
+RETURN CASE action WHEN 'magic'::app_private.link_action THEN (app_private.clock() + '00:15:00'::interval) WHEN 'reset'::app_private.link_action THEN (app_private.clock() + '01:00:00'::interval) WHEN 'verify'::app_private.link_action THEN (app_private.clock() + '48:00:00'::interval) WHEN 'unsubscribe'::app_private.link_action THEN (app_private.clock() + '8760:00:00'::interval) WHEN 'confirm_delivery'::app_private.link_action THEN COALESCE((booking).delivery_answer_by, (booking).ends_at) WHEN 'cancel_series'::app_private.link_action THEN (SELECT max(b.ends_at) AS max FROM app_public.bookings b WHERE (b.series_id = (link_expiry.booking).series_id)) ELSE COALESCE((booking).ends_at, (entry).ends_at) END;
+comment on function app_private.link_expiry(app_private.link_action,app_public.bookings,app_public.waitlist_entries) is 'How long a link is valid: sign-in 15 minutes, password reset an hour, verification two days, unsubscription a year, the confirmation of a delivery until it is completed without, that to a series until its last end, everything else until the end of what it is about.';
+
+CREATE OR REPLACE FUNCTION app_private.link_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)
+ RETURNS TABLE(resource_id uuid, day date, sent integer, followed integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with uses as materialized (
+    select u.* from app_private.figure_uses(offering_ids, link_figures.resource_id, from_day, to_day) u)
+  select l.resource_id, case when by_day then (l.starts_at at time zone l.zone)::date else from_day end,
+    count(*), count(l.used_at)
+  from (
+    select b.resource_id, b.starts_at, b.zone, t.used_at
+    from app_private.figure_bookings(offering_ids, link_figures.resource_id, from_day, to_day, interval '0') b
+    join app_private.link_tokens t on t.booking_id = b.id
+    where t.action in ('confirm', 'cancel', 'approve', 'reject', 'confirm_delivery')
+    union all
+    select u.resource_id, e.starts_at, u.zone, t.used_at
+    from uses u
+    join app_public.waitlist_entries e
+      on e.offering_id = u.offering_id and e.starts_at >= u.since and e.starts_at < u.until
+    join app_private.link_tokens t on t.entry_id = e.id
+    where t.action in ('claim', 'decline', 'leave')) l
+  group by 1, 2
+$function$;
+comment on function app_private.link_figures(uuid[],uuid,date,date,boolean) is 'How many links went out in mails about bookings and waiting list entries, and how many of them were followed.';
 
 CREATE OR REPLACE FUNCTION app_private.link_standing(link app_private.link_tokens)
  RETURNS text
@@ -5073,16 +7115,27 @@ begin
     return 'unknown';
   end if;
   case link.action
-    when 'confirm', 'cancel', 'approve', 'reject' then
+    when 'confirm', 'cancel', 'approve', 'reject', 'confirm_delivery' then
       select app_private.booking_link_standing(link.action, b, v_now) into v_standing
+      from app_public.bookings b where b.id = link.booking_id;
+    when 'cancel_series' then
+      select app_private.series_link_standing(b) into v_standing
       from app_public.bookings b where b.id = link.booking_id;
     when 'claim', 'decline', 'leave' then
       select app_private.entry_link_standing(link.action, e, b, v_now) into v_standing
       from app_public.waitlist_entries e left join app_public.bookings b on b.id = e.booking_id
       where e.id = link.entry_id;
     when 'unsubscribe' then
-      select case when c.unsubscribed_at is null then 'ready' else 'done' end into v_standing
-      from app_public.customers c where c.id = link.customer_id;
+      -- Of a member it is that of the organisation.
+      select case when s.unsubscribed_at is null then 'ready' else 'done' end into v_standing
+      from (
+        select c.unsubscribed_at from app_public.customers c where c.id = link.customer_id
+        union all
+        select m.unsubscribed_at from app_public.memberships m
+        where m.user_id = link.user_id and m.organization_id = link.organization_id) s;
+      v_standing := coalesce(v_standing, 'unknown');
+    when 'book' then
+      v_standing := app_private.request_standing(app_private.request_of_link(link), v_now);
     else
       v_standing := app_private.account_link_standing(link);
   end case;
@@ -5151,6 +7204,25 @@ AS $function$
 $function$;
 comment on function app_private.live_offerings_of(uuid[]) is 'The offerings in which customers have live bookings or entries.';
 
+CREATE OR REPLACE FUNCTION app_private.lock_begun_booking(booking_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_served_booking(booking_id);
+begin
+  if v_booking.status in ('confirmed', 'in_progress') and v_booking.starts_at > app_private.clock() then
+    perform app_private.fail('RSTIM', 'This booking has not begun yet.');
+  elsif v_booking.status = 'confirmed' then
+    -- What is due is due, worker or no worker.
+    perform app_private.start_booking(v_booking.id);
+    select * into v_booking from app_public.bookings b where b.id = v_booking.id;
+  end if;
+  return v_booking;
+end
+$function$;
+comment on function app_private.lock_begun_booking(uuid) is 'Locks a booking that the caller serves, and starts it if its start has come. Errors: RSNTF, RSTIM not begun yet.';
+
 CREATE OR REPLACE FUNCTION app_private.lock_booking(booking_id uuid)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
@@ -5168,6 +7240,27 @@ begin
 end
 $function$;
 comment on function app_private.lock_booking(uuid) is 'Locks the room of a booking and then the booking. Errors: RSNTF.';
+
+CREATE OR REPLACE FUNCTION app_private.lock_booking_for_photo(booking_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  select * into v_booking from app_public.bookings b where b.id = lock_booking_for_photo.booking_id;
+  if v_booking.id is null or not app_private.serves(v_booking) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+  perform app_private.lock_customer(v_booking.customer_id);
+  v_booking := app_private.lock_begun_booking(booking_id);
+  if v_booking.status not in ('in_progress', 'delivered') then
+    perform app_private.fail('RSSTA', format('This booking is %s; its photos are not changed.', replace(v_booking.status::text, '_', ' ')));
+  end if;
+  return v_booking;
+end
+$function$;
+comment on function app_private.lock_booking_for_photo(uuid) is 'Locks a booking that the caller serves and that is being delivered. Errors: RSNTF also if its customer is erased, RSTIM not begun yet, RSSTA cancelled or over.';
 
 CREATE OR REPLACE FUNCTION app_private.lock_booking_to_modify(booking_id uuid)
  RETURNS app_public.bookings
@@ -5381,6 +7474,46 @@ end
 $function$;
 comment on function app_private.lock_room(uuid[]) is 'Locks the room of these offerings and of all that share resources with them, in one order, and settles the holds on it that are overdue. Errors: RSBSY.';
 
+CREATE OR REPLACE FUNCTION app_private.lock_series(booking_id uuid, scope app_public.series_scope)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_booking(booking_id);
+begin
+  if scope is null then
+    perform app_private.fail('RSARG', 'Say how much of the series is meant.');
+  elsif v_booking.series_id is null then
+    perform app_private.fail('RSARG', 'This booking is not one of a series.');
+  end if;
+  -- Who changes room holds the same lock; reminding does not.
+  perform from app_public.bookings b
+  where b.id in (select r.id from app_private.rest_of_series(v_booking, scope) r) order by b.id for no key update;
+  return v_booking;
+end
+$function$;
+comment on function app_private.lock_series(uuid,app_public.series_scope) is 'Locks the room of a series and what is still to come of it. Errors: RSNTF, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_private.lock_served_booking(booking_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  -- Before the locks as well: a stranger who had to wait would learn that there is such a booking.
+  perform from app_public.bookings b where b.id = lock_served_booking.booking_id and app_private.serves(b);
+  if found then
+    v_booking := app_private.lock_booking(booking_id);
+  end if;
+  if v_booking.id is null or v_booking.status = 'held' or not app_private.serves(v_booking) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+  return v_booking;
+end
+$function$;
+comment on function app_private.lock_served_booking(uuid) is 'Locks a booking the caller manages or serves. Errors: RSNTF.';
+
 CREATE OR REPLACE FUNCTION app_private.lock_slot(slot_id uuid)
  RETURNS app_public.slots
  LANGUAGE plpgsql
@@ -5405,6 +7538,17 @@ CREATE OR REPLACE FUNCTION app_private.locked_until(attempts app_private.sign_in
  IMMUTABLE
 RETURN CASE WHEN ((attempts).failures >= 5) THEN ((attempts).last_at + make_interval(secs => LEAST((3600)::double precision, ((30)::double precision * ((2)::double precision ^ (LEAST(((attempts).failures - 5), 10))::double precision))))) ELSE NULL::timestamp with time zone END;
 comment on function app_private.locked_until(app_private.sign_in_attempts) is 'Until when an address is locked: 30 seconds after the fifth failure, doubling up to an hour; null if it is not.';
+
+CREATE OR REPLACE FUNCTION app_private.longest_booking(offering_ids uuid[])
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(max(v.max_duration), interval '24 hours')
+  from app_public.policy_versions v
+  where v.organization_id in (select f.organization_id from app_public.offerings f where f.id = any (offering_ids))
+$function$;
+comment on function app_private.longest_booking(uuid[]) is 'How long a booking can be by any policy: one that began so much earlier may still be there.';
 
 CREATE OR REPLACE FUNCTION app_private.look_up_booking(reference text, email text, organization_slug text DEFAULT NULL::text)
  RETURNS app_private.look_up
@@ -5495,10 +7639,14 @@ begin
     'organization', app_private.organization_as_json(v_note.organization_id),
     'recipient', v_recipient,
     'booking', case when v_booking.id is not null then app_private.booking_as_json(v_booking)
-      -- A message to a user about a booking is one to a manager, who may have to call.
-      || case when v_note.user_id is not null then app_private.customer_contact(v_booking.customer_id) else '{}' end end,
-    'entry', case when v_entry.id is not null then app_private.entry_as_json(v_entry) end,
+      -- A message to a user about a booking is one to a manager or provider, who may have to call.
+      || case when v_note.user_id is not null then app_private.customer_contact(v_booking) else '{}' end end,
+    'entry', case when v_entry.id is not null then app_private.entry_as_json(v_entry) else (
+      select app_private.request_as_json(r) || jsonb_build_object('offerExpiresAt', r.expires_at)
+      from app_private.guest_requests r where r.notification_id = v_note.id) end,
+    'payment', app_private.payment_as_json((v_note.data ->> 'paymentId')::uuid),
     'slot', app_private.slot_as_json((v_note.data ->> 'slotId')::uuid),
+    'occurrences', app_private.occurrences_as_json(v_note.data -> 'bookingIds'),
     'bookings', case when v_note.kind = 'links_again' then app_private.live_bookings_with_links(delivery, v_note) end,
     'entries', case when v_note.kind = 'links_again' then app_private.live_entries_with_links(delivery, v_note) end,
     'tokens', app_private.issue_links(delivery, v_note, v_kind.actions, v_booking, v_entry)));
@@ -5528,8 +7676,8 @@ begin
   end if;
   v_hold := app_private.insert_booking(
     entry.offering_id, entry.customer_id, v_policy, tstzrange(entry.starts_at, entry.ends_at),
-    app_private.party_of(entry), null, null, v_now, row('held', null, null, null, null)::app_private.booking_terms,
-    entry.last_call_at, entry.slot_id);
+    app_private.party_of(entry), app_private.wishes_of(entry), null, v_now, row('held', null, null, null, null, null)::app_private.booking_terms,
+    entry.last_call_at, entry.slot_id, entry.room);
   update app_public.waitlist_entries e
   set status = 'offered', hold_id = v_hold.id, offered_at = v_now, offered_from = freed, offer_expires_at = null,
       claim_window = app_private.planned_window(
@@ -5616,6 +7764,36 @@ grant execute on function app_private.managed_offering_ids() to reslot_anonymous
 grant execute on function app_private.managed_offering_ids() to reslot_user;
 comment on function app_private.managed_offering_ids() is 'The offerings the caller manages by membership; a set, so that a policy computes it once.';
 
+CREATE OR REPLACE FUNCTION app_private.managed_offerings_in(from_day date, to_day date, organization_id uuid, resource_id uuid, offering_id uuid)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  if from_day is null or to_day is null or from_day not between '1900-01-01' and '9998-01-01'
+     or to_day not between from_day and from_day + 365 then
+    perform app_private.fail('RSARG', 'Name a first and a last day, at most 366 days in all.');
+  elsif app_private.is_admin() and num_nonnulls(organization_id, resource_id, offering_id) = 0 then
+    perform app_private.fail('RSARG', 'Name an organisation, a resource or an offering.');
+  end if;
+  v_ids := array(
+    select f.id from app_public.offerings f
+    where (managed_offerings_in.organization_id is null or f.organization_id = managed_offerings_in.organization_id)
+      and (managed_offerings_in.offering_id is null or f.id = managed_offerings_in.offering_id)
+      and (managed_offerings_in.resource_id is null or f.id in (
+        select x.offering_id from app_public.offering_resources x where x.resource_id = managed_offerings_in.resource_id))
+      and (app_private.is_admin() or f.id in (select app_private.managed_offering_ids())));
+  if v_ids = '{}' then
+    perform app_private.fail('RSNTF', 'There is nothing here that you manage.');
+  end if;
+  return v_ids;
+end
+$function$;
+comment on function app_private.managed_offerings_in(date,date,uuid,uuid,uuid) is 'The offerings that figures are asked for and that the caller manages. Errors: RSARG no days, too many of them, or (admins) nothing named; RSNTF nothing of theirs.';
+
 CREATE OR REPLACE FUNCTION app_private.managed_organization_ids()
  RETURNS SETOF uuid
  LANGUAGE sql
@@ -5700,6 +7878,40 @@ $function$;
 grant execute on function app_private.mark_delivery_sent(uuid,integer) to reslot_worker;
 comment on function app_private.mark_delivery_sent(uuid,integer) is 'The mail server has accepted it. False if this attempt is no longer the current one.';
 
+CREATE OR REPLACE FUNCTION app_private.may_be_offered(entry app_public.waitlist_entries)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE COST 10000
+AS $function$
+  select app_private.is_bookable(
+    entry.offering_id, tstzrange(entry.starts_at, entry.ends_at), entry.room, entry.provider_id)
+$function$;
+comment on function app_private.may_be_offered(app_public.waitlist_entries) is 'Whether what somebody waits for is free and open; of a pool, with one provider.';
+
+CREATE OR REPLACE FUNCTION app_private.may_mail_guest(organization_id uuid, email text, now_at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_policy app_public.policy_versions := app_private.default_policy(organization_id);
+  v_since timestamptz := now_at - interval '1 hour';
+  v_oldest timestamptz;
+begin
+  select r.created_at into v_oldest from app_private.guest_requests r
+  where r.organization_id = may_mail_guest.organization_id and r.created_at > v_since
+  order by r.created_at desc offset v_policy.max_guest_requests_per_hour - 1 limit 1;
+  if found then
+    perform app_private.fail('RSRAT', 'Too many guests are booking by mail right now. Please try again later, or sign up and book at once.',
+      jsonb_build_object('retryAfterSeconds', ceil(extract(epoch from v_oldest - v_since))));
+  end if;
+  return v_policy.max_guest_mails_per_hour > (
+    select count(*) from app_private.guest_requests r join app_public.customers c on c.id = r.customer_id
+    where r.organization_id = may_mail_guest.organization_id and r.created_at > v_since
+      and c.email_normalised = app_private.normalise_email(may_mail_guest.email));
+end
+$function$;
+comment on function app_private.may_mail_guest(uuid,text,timestamp with time zone) is 'Whether an address may get one more link within the hour; the organisation is locked. Errors: RSRAT the organisation has sent too many.';
+
 CREATE OR REPLACE FUNCTION app_private.may_see_origin(entry app_public.audit_log)
  RETURNS boolean
  LANGUAGE sql
@@ -5740,13 +7952,15 @@ begin
   perform app_private.keep_one_offer(into_id);
   update app_private.link_tokens t set customer_id = into_id where t.customer_id = any (guest_ids);
   update app_public.notifications n set customer_id = into_id where n.customer_id = any (guest_ids);
+  update app_private.guest_requests r set customer_id = into_id where r.customer_id = any (guest_ids);
   update app_public.customers c
   set phone = coalesce(c.phone, g.phone), name = coalesce(c.name, g.name),
-      unsubscribed_at = coalesce(c.unsubscribed_at, g.unsubscribed_at)
+      unsubscribed_at = coalesce(c.unsubscribed_at, g.unsubscribed_at),
+      offences_cleared_at = greatest(c.offences_cleared_at, g.offences_cleared_at)
   from (
     select (array_agg(x.phone order by x.id) filter (where x.phone is not null))[1] as phone,
            (array_agg(x.name order by x.id) filter (where x.name is not null))[1] as name,
-           max(x.unsubscribed_at) as unsubscribed_at
+           max(x.unsubscribed_at) as unsubscribed_at, max(x.offences_cleared_at) as offences_cleared_at
     from app_public.customers x where x.id = any (guest_ids)
   ) g
   where c.id = into_id;
@@ -5764,32 +7978,40 @@ CREATE OR REPLACE FUNCTION app_private.minor_unit(currency text)
 RETURN CASE WHEN (currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN (1)::numeric ELSE 0.01 END;
 comment on function app_private.minor_unit(text) is 'The smallest amount of a currency.';
 
-CREATE OR REPLACE FUNCTION app_private.move_booking(booking app_public.bookings, during tstzrange, as_manager boolean)
+CREATE OR REPLACE FUNCTION app_private.move_booking(booking app_public.bookings, during tstzrange, as_manager boolean, provider_id uuid DEFAULT NULL::uuid)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
 AS $function$
 declare
   v_policy app_public.policy_versions;
-  v_booking app_public.bookings;
+  v_room tstzrange;
+  v_booking app_public.bookings := booking;
   v_now timestamptz := app_private.clock();
 begin
   select * into v_policy from app_public.policy_versions p where p.id = booking.policy_version_id;
-  perform app_private.check_times(booking.offering_id, v_policy, during, v_now, not as_manager);
+  v_room := app_private.room_for(booking.offering_id, during, v_policy);
+  perform app_private.check_times(booking.offering_id, v_policy, during, v_now, not as_manager, provider_id);
   if not as_manager then
     perform app_private.check_daily_bookings(booking.customer_id, booking.offering_id, v_policy, lower(during), booking.id);
   end if;
   perform app_private.give_back_room(booking.id, hands_on => false);
-  perform app_private.refuse_if_taken(booking.offering_id, v_policy, during, v_now, booking.customer_id);
+  perform app_private.refuse_if_taken(booking.offering_id, v_policy, during, v_now, booking.customer_id, provider_id);
 
+  -- Who served it before serves it still, if they can.
+  update app_public.bookings b set provider_id = coalesce(
+    app_private.find_provider(b.offering_id, during, v_room, coalesce(move_booking.provider_id, b.provider_id)),
+    app_private.find_provider(b.offering_id, during, v_room))
+  where b.id = booking.id and app_private.has_pool(b.offering_id)
+  returning * into v_booking;
   v_booking := app_private.retime_booking(
-    booking, v_policy, during, app_private.with_buffers(during, v_policy), as_manager, v_now);
+    case when found then v_booking else booking end, v_policy, during, v_room, as_manager, v_now);
   perform app_private.take_room(v_booking);
   perform app_private.close_overlapping_entries(v_booking);
-  perform app_private.hand_on(app_private.resources_of(booking.offering_id), booking.room);
+  perform app_private.hand_on(app_private.resources_taken(booking), booking.room);
   return v_booking;
 end
 $function$;
-comment on function app_private.move_booking(app_public.bookings,tstzrange,boolean) is 'Moves a locked booking in time: clears its confirmation, re-arms its reminders, hands the old room on. Errors: RSTIM, RSBLK, RSLIM, RSFUL.';
+comment on function app_private.move_booking(app_public.bookings,tstzrange,boolean,uuid) is 'Moves a locked booking in time, with the provider it has, the one that is named, or another who is free: clears its confirmation, re-arms its reminders, hands the old room on. Errors: RSTIM, RSBLK, RSLIM, RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_private.move_places(booking app_public.bookings, slot app_public.slots, party app_private.party, as_manager boolean)
  RETURNS app_public.bookings
@@ -5878,7 +8100,7 @@ grant execute on function app_private.named_offering_ids() to reslot_admin;
 grant execute on function app_private.named_offering_ids() to reslot_user;
 comment on function app_private.named_offering_ids() is 'The offerings the caller manages by name, not those that come with a whole organisation.';
 
-CREATE OR REPLACE FUNCTION app_private.nearest_free(offering_id uuid, during tstzrange, policy app_public.policy_versions, now_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.nearest_free(offering_id uuid, during tstzrange, policy app_public.policy_versions, now_at timestamp with time zone, provider_id uuid DEFAULT NULL::uuid)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
@@ -5892,12 +8114,13 @@ AS $function$
       select app_private.elapsed(lower(during), upper(during)) as duration,
         -- From the next full five minutes, so that what is proposed has not begun when it is read.
         date_bin('5 minutes', now_at + policy.booking_cutoff, timestamptz '2000-01-01 00:00Z') + interval '5 minutes' as since,
-        now_at + make_interval(hours => 24 * policy.max_days_ahead) as latest_start
+        now_at + make_interval(hours => 24 * policy.max_days_ahead) as latest_start, f.travel_time
+      from app_public.offerings f where f.id = nearest_free.offering_id
     ) d
-    cross join unnest(app_private.free_ranges(
+    cross join app_private.bookable_ranges(
       nearest_free.offering_id, greatest(d.since, lower(during) - interval '72 hours'),
       greatest(d.since, least(upper(during) + interval '72 hours', d.latest_start + d.duration)),
-      policy.buffer_before, policy.buffer_after)) r
+      policy.buffer_before + d.travel_time, policy.buffer_after + d.travel_time, nearest_free.provider_id) r
     -- In each free range the time nearest to the one wanted, and those that follow it on either side.
     cross join lateral (
       select least(greatest(lower(during), lower(r)), upper(r) - d.duration) + k * d.duration as starts_at
@@ -5908,7 +8131,7 @@ AS $function$
     limit 3
   ) c
 $function$;
-comment on function app_private.nearest_free(uuid,tstzrange,app_public.policy_versions,timestamp with time zone) is 'The three free ranges of the same length nearest to the one wanted, within three days of it.';
+comment on function app_private.nearest_free(uuid,tstzrange,app_public.policy_versions,timestamp with time zone,uuid) is 'The three free ranges of the same length nearest to the one wanted, within three days of it.';
 
 CREATE OR REPLACE FUNCTION app_private.nearest_slots(slot app_public.slots, places integer, policy app_public.policy_versions, now_at timestamp with time zone)
  RETURNS jsonb
@@ -5930,6 +8153,13 @@ AS $function$
   ) n
 $function$;
 comment on function app_private.nearest_slots(app_public.slots,integer,app_public.policy_versions,timestamp with time zone) is 'The three slots nearest in time with room for a party, within thirty days.';
+
+CREATE OR REPLACE FUNCTION app_private.needs_approval(policy app_public.policy_versions, customer_id uuid, at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN CASE WHEN (policy).requires_approval THEN true ELSE (app_private.offences_over_limit(customer_id, policy, at) IS NOT NULL) END;
+comment on function app_private.needs_approval(app_public.policy_versions,uuid,timestamp with time zone) is 'Whether a manager has to agree to what a customer books, claims or moves: always under this policy, or because of what they did not use lately. Asked after the locks.';
 
 CREATE OR REPLACE FUNCTION app_private.new_reference(organization_id uuid, at timestamp with time zone)
  RETURNS text
@@ -5996,7 +8226,7 @@ AS $function$
   select e.*
   from app_public.slots s
   cross join lateral app_private.waiting_for(s) e
-  where s.id = next_for_places.slot_id and e.passed_at is null
+  where s.id = next_for_places.slot_id and not s.id = any (e.passed_slot_ids)
     and e.places <= s.capacity - s.taken
     and app_private.last_call_of(s, e) > (select app_private.clock())
     and e.customer_id is distinct from passing_over
@@ -6032,7 +8262,9 @@ AS $function$
       and not exists (
         select from app_public.offering_resources x
         join app_private.occupancies o on o.resource_id = x.resource_id
-        where x.offering_id = e.offering_id and o.during && e.room)
+        where x.offering_id = e.offering_id and o.during && e.room
+          -- As in is_free.
+          and (not x.in_pool or not app_private.pool_has_free(x.offering_id, e.room, e.provider_id)))
       and not exists (
         select from app_public.waitlist_entries other
         join app_public.offering_resources theirs on theirs.offering_id = other.offering_id
@@ -6041,7 +8273,7 @@ AS $function$
     order by e.priority, e.joined_at, e.id
     offset 0
   ) q
-  where app_private.is_open((q.entry).offering_id, (q.entry).starts_at, (q.entry).ends_at)
+  where app_private.may_be_offered(q.entry)
   limit 1
 $function$;
 comment on function app_private.next_in_line(uuid[],tstzrange,uuid,uuid) is 'The first waiting entry, by priority and time of joining, that overlaps a freed range and whose whole range now fits.';
@@ -6073,17 +8305,39 @@ grant execute on function app_private.normalise_email(text) to reslot_user;
 grant execute on function app_private.normalise_email(text) to reslot_worker;
 comment on function app_private.normalise_email(text) is 'An address as it is compared: trimmed, Unicode NFC, lower case.';
 
-CREATE OR REPLACE FUNCTION app_private.note_deadline_failure(subject_id uuid, error text)
+CREATE OR REPLACE FUNCTION app_private.note_automation(booking app_public.bookings, what app_public.automation_action, due_at timestamp with time zone, outcome app_public.automation_outcome DEFAULT 'done'::app_public.automation_outcome, reminder integer DEFAULT NULL::integer)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into app_public.automation_events as e (organization_id, booking_id, what, due_at, done_at, outcome, reminder)
+  values (booking.organization_id, booking.id, note_automation.what, note_automation.due_at, app_private.clock(),
+          note_automation.outcome, note_automation.reminder)
+  -- It had failed before.
+  on conflict (booking_id, what, due_at) do update
+  set done_at = excluded.done_at, outcome = excluded.outcome, reminder = excluded.reminder, attempts = e.attempts + 1
+$function$;
+comment on function app_private.note_automation(app_public.bookings,app_public.automation_action,timestamp with time zone,app_public.automation_outcome,integer) is 'Notes what time has done to a booking, and when it was due.';
+
+CREATE OR REPLACE FUNCTION app_private.note_deadline_failure(subject_id uuid, error text, code text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE sql
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
-  update app_private.deadlines d set attempts = d.attempts + 1, last_error = left(error, 500)
-  where d.subject_id = note_deadline_failure.subject_id
+  with failed as (
+    update app_private.deadlines d set attempts = d.attempts + 1, last_error = left(error, 500)
+    where d.subject_id = note_deadline_failure.subject_id
+    returning d.*
+  )
+  insert into app_public.automation_events as e (organization_id, booking_id, what, due_at, outcome, error)
+  select f.organization_id, f.subject_id, f.action::text::app_public.automation_action, f.due_at, 'failed',
+    app_private.failure_in_words(code, note_deadline_failure.error)
+  from failed f where f.subject = 'booking'
+  on conflict (booking_id, what, due_at) do update
+  set attempts = e.attempts + 1, error = excluded.error
 $function$;
-grant execute on function app_private.note_deadline_failure(uuid,text) to reslot_worker;
-comment on function app_private.note_deadline_failure(uuid,text) is 'Leaves a trace of a failed job where admins look (job_health).';
+grant execute on function app_private.note_deadline_failure(uuid,text,text) to reslot_worker;
+comment on function app_private.note_deadline_failure(uuid,text,text) is 'Leaves a trace of a failed job where admins look (job_health), and of a booking also where its managers do.';
 
 CREATE OR REPLACE FUNCTION app_private.note_freed_places(slot_id uuid)
  RETURNS void
@@ -6126,9 +8380,69 @@ AS $function$
     after.starts_at, before.ends_at, after.ends_at, before.party_size, after.party_size, before.price, after.price
   where (before.starts_at, before.ends_at, before.party_size, before.price, before.adults, before.children)
     is distinct from (after.starts_at, after.ends_at, after.party_size, after.price, after.adults, after.children)
-    or before.slot_id is distinct from after.slot_id
+    or before.slot_id is distinct from after.slot_id or before.provider_id is distinct from after.provider_id
 $function$;
 comment on function app_private.note_modification(app_public.bookings,app_public.bookings) is 'Writes the modification log, unless only the purpose has changed.';
+
+CREATE OR REPLACE FUNCTION app_private.note_refund(payment_id uuid, total numeric)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_before app_public.payments;
+  v_payment app_public.payments;
+  v_total numeric;
+begin
+  select * into v_before from app_public.payments y where y.id = note_refund.payment_id for no key update;
+  v_total := greatest(v_before.refunded, least(total, v_before.amount));
+  update app_public.payments y
+  set refunded = v_total, refund_due = greatest(y.refund_due, v_total),
+      status = case when v_total = y.amount then 'refunded' when v_total > 0 then 'partly_refunded' else y.status::text
+        end::app_public.payment_status,
+      refunding = case when y.refunding > v_total then y.refunding end,
+      next_attempt_at = case
+        when y.refunding > v_total then y.next_attempt_at
+        when y.method = 'stripe' and y.refund_due > v_total then app_private.clock() end,
+      attempts = case when y.refunding > v_total then y.attempts else 0 end,
+      error_code = case when y.refunding > v_total then y.error_code end
+  where y.id = v_before.id
+  returning * into v_payment;
+  if v_payment.refunded > v_before.refunded then
+    perform app_private.notify_customer(b.customer_id, 'payment_refunded', b.id, null,
+      jsonb_build_object('paymentId', v_payment.id, 'amount', v_payment.refunded - v_before.refunded))
+    from app_public.bookings b where b.id = v_payment.booking_id;
+  end if;
+  return v_payment;
+end
+$function$;
+comment on function app_private.note_refund(uuid,numeric) is 'So much of a payment has been given back, in total. Less than is known already changes nothing.';
+
+CREATE OR REPLACE FUNCTION app_private.note_release_of_series(booking app_public.bookings, policy app_public.policy_versions)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_run integer;
+  v_next app_public.bookings;
+  v_data jsonb;
+begin
+  select count(*) into v_run from app_public.bookings b
+  where b.series_id = booking.series_id and b.series_date <= booking.series_date and b.status = 'auto_cancelled'
+    and b.series_date > coalesce((
+      select max(u.series_date) from app_public.bookings u
+      where u.series_id = booking.series_id and u.series_date < booking.series_date
+        and u.status not in ('auto_cancelled', 'cancelled', 'rejected', 'expired')), '-infinity');
+  select * into v_next from app_private.rest_of_series(booking, 'all') limit 1;
+  if v_next.id is null or (v_run % policy.series_release_limit = 0) is not true then
+    return;
+  end if;
+  v_data := jsonb_build_object('released', v_run,
+    'bookingIds', array(select r.id from app_private.rest_of_series(booking, 'all') r));
+  perform app_private.notify_customer(booking.customer_id, 'series_unused', v_next.id, null, v_data);
+  perform app_private.notify_managers(booking.offering_id, 'series_unused_notice', v_next.id, null, v_data);
+end
+$function$;
+comment on function app_private.note_release_of_series(app_public.bookings,app_public.policy_versions) is 'After a release: if it was the last of so many in a row, offers the customer and the managers to cancel the rest.';
 
 CREATE OR REPLACE FUNCTION app_private.note_reminder_sent(booking_id uuid)
  RETURNS void
@@ -6204,6 +8518,25 @@ AS $function$
 $function$;
 comment on function app_private.notify_managers(uuid,text,uuid,uuid,jsonb) is 'Tells everyone who manages an offering.';
 
+CREATE OR REPLACE FUNCTION app_private.notify_provider(booking app_public.bookings, kind text, data jsonb DEFAULT '{}'::jsonb)
+ RETURNS boolean
+ LANGUAGE sql
+AS $function$
+  with told as (
+    select app_private.notify_user(booking.organization_id, m.user_id, notify_provider.kind, booking.id, null,
+                                   notify_provider.data) as id
+    from app_public.memberships m
+    join app_public.users u on u.id = m.user_id and u.deactivated_at is null and u.email_verified_at is not null
+    where m.resource_id = booking.provider_id and m.organization_id = booking.organization_id
+      and (m.role = 'provider' or not m.all_offerings and not exists (
+        select from app_public.membership_offerings x
+        where x.membership_id = m.id and x.offering_id = booking.offering_id))
+    order by m.user_id
+  )
+  select exists (select from told)
+$function$;
+comment on function app_private.notify_provider(app_public.bookings,text,jsonb) is 'Tells the provider who serves a booking; says whether there is one to tell.';
+
 CREATE OR REPLACE FUNCTION app_private.notify_user(organization_id uuid, user_id uuid, kind text, booking_id uuid, entry_id uuid, data jsonb DEFAULT '{}'::jsonb)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -6215,19 +8548,69 @@ begin
   values (notify_user.organization_id, notify_user.user_id, notify_user.kind, notify_user.booking_id,
           notify_user.entry_id, jsonb_strip_nulls(coalesce(notify_user.data, '{}')))
   returning * into v_notification;
-  perform app_private.owe_delivery(v_notification, u.email, case when u.erased_at is not null then 'no address' end)
-  from app_public.users u where u.id = notify_user.user_id;
+  perform app_private.owe_delivery(v_notification, u.email, case
+    when u.erased_at is not null then 'no address'
+    when k.is_optional and m.unsubscribed_at is not null then 'unsubscribed' end)
+  from app_public.users u
+  join app_private.notification_kinds k on k.kind = notify_user.kind
+  left join app_public.memberships m on m.user_id = u.id and m.organization_id = notify_user.organization_id
+  where u.id = notify_user.user_id;
   return v_notification.id;
 end
 $function$;
 comment on function app_private.notify_user(uuid,uuid,text,uuid,uuid,jsonb) is 'Tells a user something that concerns them as a member or as an account.';
 
-CREATE OR REPLACE FUNCTION app_private.occupies(status app_public.booking_status)
+CREATE OR REPLACE FUNCTION app_private.occupies(booking app_public.bookings)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (status = ANY (ARRAY['held'::app_public.booking_status, 'pending'::app_public.booking_status, 'confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status]));
-comment on function app_private.occupies(app_public.booking_status) is 'Whether a booking of this status has room.';
+RETURN (((booking).status = ANY (ARRAY['held'::app_public.booking_status, 'pending'::app_public.booking_status, 'confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status])) AND ((booking).awaits_delivery_since IS NULL));
+comment on function app_private.occupies(app_public.bookings) is 'Whether a booking has room: from its hold until it ends, is delivered, or is over and only to be delivered.';
+
+CREATE OR REPLACE FUNCTION app_private.occurrence_range(offering_id uuid, on_date date, local_start time without time zone, duration interval)
+ RETURNS tstzrange
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select tstzrange(w.at, w.at + duration)
+  from app_private.wall_time(on_date + local_start, app_private.zone_of(offering_id)) w (at)
+$function$;
+comment on function app_private.occurrence_range(uuid,date,time without time zone,interval) is 'From when to when something lasts on a date, where the offering is. Errors: RSTIM skipped by daylight saving.';
+
+CREATE OR REPLACE FUNCTION app_private.occurrences_as_json(booking_ids jsonb)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_agg(jsonb_build_object('startsAt', b.starts_at, 'endsAt', b.ends_at) order by b.starts_at)
+  from app_public.bookings b
+  where b.id in (select i::uuid from jsonb_array_elements_text(booking_ids) i)
+$function$;
+comment on function app_private.occurrences_as_json(jsonb) is 'When bookings of a series are, as mails show it.';
+
+CREATE OR REPLACE FUNCTION app_private.offences_of(customer_id uuid, since timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select count(*)::integer
+  from app_public.customers c
+  join app_public.bookings b on b.organization_id = c.organization_id and b.customer_id = c.id
+    and b.status in ('auto_cancelled', 'no_show')
+    and b.ended_at > greatest(offences_of.since, c.offences_cleared_at)
+  where c.id = offences_of.customer_id
+$function$;
+comment on function app_private.offences_of(uuid,timestamp with time zone) is 'How many bookings of a customer were released unconfirmed or not used since a moment, and since a manager last cleared them.';
+
+CREATE OR REPLACE FUNCTION app_private.offences_over_limit(customer_id uuid, policy app_public.policy_versions, at timestamp with time zone)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select o.count from app_private.offences_of(customer_id, at - policy.offence_window) o (count)
+  where policy.offence_limit is not null and o.count > policy.offence_limit
+$function$;
+comment on function app_private.offences_over_limit(uuid,app_public.policy_versions,timestamp with time zone) is 'How many they are, if more than the policy lets pass; else null.';
 
 CREATE OR REPLACE FUNCTION app_private.offer_accepted_at(entry app_public.waitlist_entries)
  RETURNS timestamp with time zone
@@ -6239,6 +8622,27 @@ AS $function$
   where n.entry_id = entry.id and n.kind = 'slot_available' and (n.data ->> 'holdId')::uuid = entry.hold_id
 $function$;
 comment on function app_private.offer_accepted_at(app_public.waitlist_entries) is 'When the mail server accepted the live offer of an entry; null if it has not.';
+
+CREATE OR REPLACE FUNCTION app_private.offer_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)
+ RETURNS TABLE(resource_id uuid, day date, claims integer, last_call_claims integer, declines integer, expiries integer, waiting integer, offered integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with uses as materialized (
+    select u.* from app_private.figure_uses(offering_ids, offer_figures.resource_id, from_day, to_day) u)
+  select u.resource_id, case when by_day then (e.starts_at at time zone u.zone)::date else from_day end,
+    count(*) filter (where b.created_at = e.offered_at),
+    count(*) filter (where b.created_at is distinct from e.offered_at and e.status = 'claimed'),
+    count(*) filter (where e.status = 'declined'), count(*) filter (where e.status = 'expired'),
+    count(*) filter (where e.status = 'waiting'), count(*) filter (where e.status = 'offered')
+  from uses u
+  join app_public.waitlist_entries e
+    on e.offering_id = u.offering_id and e.starts_at >= u.since and e.starts_at < u.until
+  left join app_public.bookings b on b.id = e.booking_id
+  where not u.in_pool or b.id is null or b.provider_id = u.resource_id
+  group by 1, 2
+$function$;
+comment on function app_private.offer_figures(uuid[],uuid,date,date,boolean) is 'What became of the entries of the waiting list; those who wait for any of a pool count at each of it.';
 
 CREATE OR REPLACE FUNCTION app_private.offer_kept_back(entry app_public.waitlist_entries)
  RETURNS void
@@ -6326,6 +8730,21 @@ AS $function$
 $function$;
 comment on function app_private.offerings_hit(app_public.blackouts) is 'The offerings a blackout closes.';
 
+CREATE OR REPLACE FUNCTION app_private.offerings_normalise()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  -- No day of a duration depends on the calendar.
+  new.duration := app_private.in_seconds(new.duration);
+  new.travel_time := app_private.in_seconds(new.travel_time);
+  return new;
+end
+$function$;
+comment on function app_private.offerings_normalise() is 'Turns days in durations into hours.';
+
 CREATE OR REPLACE FUNCTION app_private.offerings_sharing(offering_ids uuid[])
  RETURNS uuid[]
  LANGUAGE sql
@@ -6352,7 +8771,7 @@ AS $function$
 $function$;
 comment on function app_private.offerings_within(text,uuid) is 'The offerings of an organisation, those that use a resource, or the offering itself.';
 
-CREATE OR REPLACE FUNCTION app_private.open_ranges(offering_id uuid, since timestamp with time zone, until timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.open_ranges(offering_id uuid, since timestamp with time zone, until timestamp with time zone, provider_id uuid DEFAULT NULL::uuid)
  RETURNS tstzmultirange
  LANGUAGE sql
  STABLE
@@ -6360,13 +8779,13 @@ AS $function$
   select coalesce(range_intersect_agg(app_private.hours_of(x.resource_id, since, until)), '{}')
          - coalesce((
            select range_agg(tstzrange(k.starts_at, k.ends_at))
-           from app_private.blackouts_over(open_ranges.offering_id, since, until) k), '{}')
+           from app_private.blackouts_over(open_ranges.offering_id, since, until, open_ranges.provider_id) k), '{}')
   from app_public.offerings f
   join app_public.organizations g on g.id = f.organization_id and g.archived_at is null
-  join app_public.offering_resources x on x.offering_id = f.id
+  join app_public.offering_resources x on x.offering_id = f.id and (not x.in_pool or x.resource_id = open_ranges.provider_id)
   where f.id = open_ranges.offering_id and f.archived_at is null
 $function$;
-comment on function app_private.open_ranges(uuid,timestamp with time zone,timestamp with time zone) is 'When all resources of an offering are open and nothing is blacked out; never, once anything of it is archived.';
+comment on function app_private.open_ranges(uuid,timestamp with time zone,timestamp with time zone,uuid) is 'When all resources of an offering are open (of a pool: the provider that is named) and nothing is blacked out; never, once anything of it is archived.';
 
 CREATE OR REPLACE FUNCTION app_private.open_session(user_id uuid, token_hash bytea)
  RETURNS app_private.session
@@ -6490,6 +8909,9 @@ AS $function$
          k.urgent,
          case k.current_while
            when 'always' then null
+           when 'booking_in_progress' then null
+           when 'booking_delivered' then b.delivery_answer_by
+           when 'payment_open' then null
            when 'entry_waiting' then app_private.waits_until(e)
            -- From the last call on nothing is held any more, and no mail should say so.
            when 'offer_live' then e.last_call_at
@@ -6527,6 +8949,20 @@ grant execute on function app_private.own_organization_ids() to reslot_admin;
 grant execute on function app_private.own_organization_ids() to reslot_user;
 comment on function app_private.own_organization_ids() is 'The organisations that know the caller as a customer.';
 
+CREATE OR REPLACE FUNCTION app_private.own_resource_ids()
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER ROWS 1
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select m.resource_id from app_public.memberships m
+  where m.user_id = app_private.current_user_id() and m.resource_id is not null
+$function$;
+grant execute on function app_private.own_resource_ids() to reslot_admin;
+grant execute on function app_private.own_resource_ids() to reslot_anonymous;
+grant execute on function app_private.own_resource_ids() to reslot_user;
+comment on function app_private.own_resource_ids() is 'The resources the caller is, as a provider; a set, so that a policy computes it once.';
+
 CREATE OR REPLACE FUNCTION app_private.owned_organization_ids()
  RETURNS SETOF uuid
  LANGUAGE sql
@@ -6540,12 +8976,67 @@ grant execute on function app_private.owned_organization_ids() to reslot_admin;
 grant execute on function app_private.owned_organization_ids() to reslot_user;
 comment on function app_private.owned_organization_ids() is 'The organisations the caller owns.';
 
+CREATE OR REPLACE FUNCTION app_private.parsed_rule(rrule text)
+ RETURNS app_private.series_rule
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  v_rule app_private.series_rule;
+  v_day constant text := '(MO|TU|WE|TH|FR|SA|SU)';
+begin
+  if length(rrule) > 500
+     or rrule !~ format('^FREQ=(DAILY|WEEKLY|MONTHLY)(;(INTERVAL=[1-9][0-9]?|COUNT=[1-9][0-9]{0,3}|UNTIL=[0-9]{8}|WKST=MO'
+       '|BYDAY=([+-]?[1-5])?%1$s(,([+-]?[1-5])?%1$s)*|BYMONTHDAY=-?[1-9][0-9]?(,-?[1-9][0-9]?)*))*$', v_day)
+     or rrule ~ ';([A-Z]+)=.*;\1=' then
+    perform app_private.fail('RSARG', 'A rule is made of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, BYDAY, BYMONTHDAY, COUNT and UNTIL (a date), each once, such as FREQ=WEEKLY;BYDAY=TU;COUNT=10.');
+  end if;
+  v_rule.freq := substring(rrule from '^FREQ=([A-Z]+)');
+  v_rule.every := coalesce(substring(rrule from ';INTERVAL=([0-9]+)')::integer, 1);
+  v_rule.times := substring(rrule from ';COUNT=([0-9]+)')::integer;
+  v_rule.weekdays := string_to_array(substring(rrule from ';BYDAY=([^;]+)'), ',');
+  v_rule.month_days := string_to_array(substring(rrule from ';BYMONTHDAY=([^;]+)'), ',')::integer[];
+  begin
+    v_rule.until := make_date(substring(rrule from ';UNTIL=([0-9]{4})')::integer,
+      substring(rrule from ';UNTIL=[0-9]{4}([0-9]{2})')::integer, substring(rrule from ';UNTIL=[0-9]{6}([0-9]{2})')::integer);
+  exception
+    when datetime_field_overflow then
+      perform app_private.fail('RSARG', 'The date in UNTIL does not exist.');
+  end;
+  if num_nonnulls(v_rule.times, v_rule.until) <> 1 then
+    perform app_private.fail('RSARG', 'Say either how often (COUNT) or until which date (UNTIL).');
+  elsif v_rule.freq <> 'MONTHLY' and substring(rrule from ';BYDAY=([^;]+)') ~ '[0-9]' then
+    perform app_private.fail('RSARG', 'Only months have a first or last weekday.');
+  elsif v_rule.freq = 'WEEKLY' and v_rule.month_days is not null or exists (
+    select from unnest(v_rule.month_days) d where abs(d) > 31
+  ) then
+    perform app_private.fail('RSARG', 'BYMONTHDAY has days from 1 to 31, or from -1 to -31, and does not go with weeks.');
+  end if;
+  return v_rule;
+end
+$function$;
+comment on function app_private.parsed_rule(text) is 'A rule taken apart. Errors: RSARG what is no rule, or never ends.';
+
 CREATE OR REPLACE FUNCTION app_private.party_of(entry app_public.waitlist_entries)
  RETURNS app_private.party
  LANGUAGE sql
  IMMUTABLE
 RETURN ROW((entry).party_size, (entry).adults, (entry).children, (entry).infants, (entry).places)::app_private.party;
 comment on function app_private.party_of(app_public.waitlist_entries) is 'The party of an entry.';
+
+CREATE OR REPLACE FUNCTION app_private.party_of_booking(booking app_public.bookings)
+ RETURNS app_private.party
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ROW((booking).party_size, (booking).adults, (booking).children, (booking).infants, (booking).places)::app_private.party;
+comment on function app_private.party_of_booking(app_public.bookings) is 'The party of a booking.';
+
+CREATE OR REPLACE FUNCTION app_private.party_of_request(request app_private.guest_requests)
+ RETURNS app_private.party
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ROW((request).party_size, (request).adults, (request).children, (request).infants, (request).party_size)::app_private.party;
+comment on function app_private.party_of_request(app_private.guest_requests) is 'The party of a request.';
 
 CREATE OR REPLACE FUNCTION app_private.pass_over(resource_ids uuid[], during tstzrange, customer_id uuid)
  RETURNS void
@@ -6559,6 +9050,92 @@ AS $function$
       select x.offering_id from app_public.offering_resources x where x.resource_id = any (resource_ids))
 $function$;
 comment on function app_private.pass_over(uuid[],tstzrange,uuid) is 'Marks the other entries of a customer who has just let go of this room, and unmarks everybody else''s.';
+
+CREATE OR REPLACE FUNCTION app_private.payment_as_json(payment_id uuid)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object(
+    'id', y.id, 'amount', y.amount, 'currency', y.currency, 'purpose', y.purpose, 'byStripe', y.provider = 'stripe',
+    'dueAt', case when b.awaits_payment then b.request_expires_at end, 'pending', b.awaits_payment)
+  from app_public.payments y join app_public.bookings b on b.id = y.booking_id
+  where y.id = payment_as_json.payment_id
+$function$;
+comment on function app_private.payment_as_json(uuid) is 'A payment as mails show it.';
+
+CREATE OR REPLACE FUNCTION app_private.payment_of_intent(payment_id uuid, intent text)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_asked app_public.payments;
+  v_payment app_public.payments;
+begin
+  select * into v_asked from app_public.payments y where y.id = payment_of_intent.payment_id for no key update;
+  if intent is null or v_asked.processed_at is null or v_asked.reference = intent then
+    return v_asked;
+  end if;
+  select * into v_payment from app_public.payments y
+  where y.booking_id = v_asked.booking_id and y.method = 'stripe' and y.reference = intent for no key update;
+  if v_payment.id is null then
+    insert into app_public.payments (organization_id, booking_id, purpose, provider, status, amount, currency)
+    values (v_asked.organization_id, v_asked.booking_id, v_asked.purpose, 'stripe', 'cancelled', v_asked.amount,
+      v_asked.currency)
+    returning * into v_payment;
+  end if;
+  return v_payment;
+end
+$function$;
+comment on function app_private.payment_of_intent(uuid,text) is 'The payment that money at Stripe is for. What was paid a second time (at the desk, while the page was still open) is one of its own that nobody asks for, and so goes back.';
+
+CREATE OR REPLACE FUNCTION app_private.payment_work_failed(payment_id uuid, attempt integer, code text, permanent boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  update app_public.payments y
+  set error_code = left(coalesce(code, 'unknown'), 100),
+      status = case when permanent and y.status = 'processing' then 'failed' else y.status end,
+      next_attempt_at = case when permanent and y.status = 'processing' then null else y.next_attempt_at end
+  where y.id = payment_work_failed.payment_id and y.attempts = payment_work_failed.attempt
+    and y.next_attempt_at is not null;
+end
+$function$;
+grant execute on function app_private.payment_work_failed(uuid,integer,text,boolean) to reslot_worker;
+comment on function app_private.payment_work_failed(uuid,integer,text,boolean) is 'Stripe could not be reached, or refused. What it refused for good ends a checkout, which can be begun again; a refund is owed, and is tried again all the same.';
+
+CREATE OR REPLACE FUNCTION app_private.payments_check_transition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  if not exists (
+    select from app_private.payment_transitions t where t.from_status = old.status and t.to_status = new.status
+  ) then
+    perform app_private.fail('RSSTA', format('A payment that is %s cannot become %s.', old.status, new.status));
+  end if;
+  return new;
+end
+$function$;
+comment on function app_private.payments_check_transition() is 'Holds payments to the transition table. Errors: RSSTA.';
+
+CREATE OR REPLACE FUNCTION app_private.photo_files_to_remove(after uuid DEFAULT NULL::uuid, batch integer DEFAULT 100)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select f.id from app_private.photo_files f
+  where f.remove_at <= (select app_private.clock()) and (photo_files_to_remove.after is null or f.id > photo_files_to_remove.after)
+  order by f.id limit batch
+$function$;
+grant execute on function app_private.photo_files_to_remove(uuid,integer) to reslot_worker;
+comment on function app_private.photo_files_to_remove(uuid,integer) is 'For the job: the files that no photo uses any more or that no photo came of, in the order of their names.';
 
 CREATE OR REPLACE FUNCTION app_private.place_entry(entry app_public.waitlist_entries, policy app_public.policy_versions, during tstzrange, party app_private.party, now_at timestamp with time zone)
  RETURNS app_public.waitlist_entries
@@ -6575,8 +9152,8 @@ begin
     v_during := app_private.places_waited_for(entry, policy, v_party, now_at);
     v_entry.room := v_during;
   else
-    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false);
-    v_entry.room := app_private.with_buffers(v_during, policy);
+    perform app_private.check_times(entry.offering_id, policy, v_during, now_at, false, entry.provider_id);
+    v_entry.room := app_private.room_for(entry.offering_id, v_during, policy);
   end if;
   v_entry.starts_at := lower(v_during);
   v_entry.ends_at := upper(v_during);
@@ -6751,11 +9328,43 @@ begin
   new.half_refund_until := app_private.in_seconds(new.half_refund_until);
   new.minimum_cutoff := app_private.in_seconds(new.minimum_cutoff);
   new.mail_give_up_after := app_private.in_seconds(new.mail_give_up_after);
+  new.guest_link_ttl := app_private.in_seconds(new.guest_link_ttl);
+  new.complete_delivered_after := app_private.in_seconds(new.complete_delivered_after);
+  new.provider_reminder_lead := app_private.in_seconds(new.provider_reminder_lead);
+  new.expiry_grace := app_private.in_seconds(new.expiry_grace);
+  new.offence_window := app_private.in_seconds(new.offence_window);
+  new.payment_due := app_private.in_seconds(new.payment_due);
   new.reminder_leads := array(select app_private.in_seconds(l) from unnest(new.reminder_leads) with ordinality u (l, n) order by n);
   return new;
 end
 $function$;
 comment on function app_private.policy_versions_normalise() is 'Turns days in durations into hours.';
+
+CREATE OR REPLACE FUNCTION app_private.pool_has_free(offering_id uuid, room tstzrange, provider_id uuid, except_booking uuid DEFAULT NULL::uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (
+    select from app_public.offering_resources x
+    where x.offering_id = pool_has_free.offering_id and x.in_pool
+      and x.resource_id = coalesce(pool_has_free.provider_id, x.resource_id)
+      and not exists (
+        select from app_private.occupancies o
+        where o.resource_id = x.resource_id and o.during && pool_has_free.room
+          and (o.booking_id = pool_has_free.except_booking) is not true))
+$function$;
+comment on function app_private.pool_has_free(uuid,tstzrange,uuid,uuid) is 'Whether one of the pool of an offering, or the one that is named, is not occupied in a range.';
+
+CREATE OR REPLACE FUNCTION app_private.previous_provider(before app_public.bookings, after app_public.bookings)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select r.name from app_public.resources r
+  where r.id = before.provider_id and before.provider_id is distinct from after.provider_id
+$function$;
+comment on function app_private.previous_provider(app_public.bookings,app_public.bookings) is 'Who served a booking before it was changed, if somebody else does now.';
 
 CREATE OR REPLACE FUNCTION app_private.price_of_person(slot_id uuid)
  RETURNS numeric
@@ -6782,6 +9391,37 @@ begin
 end
 $function$;
 comment on function app_private.prove_address(uuid) is 'Marks the address of a locked account as proven, drops sign-ups that wait for the proof, and takes over its customers.';
+
+CREATE OR REPLACE FUNCTION app_private.provider_for(offering_id uuid, during tstzrange, room tstzrange, provider_id uuid DEFAULT NULL::uuid)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case when app_private.has_pool(provider_for.offering_id)
+    then app_private.find_provider(provider_for.offering_id, during, room, provider_for.provider_id)
+    -- A service of one person.
+    else (
+      select (array_agg(x.resource_id))[1]
+      from app_public.offerings f
+      join app_public.offering_resources x on x.offering_id = f.id
+      join app_public.resources r on r.id = x.resource_id and not r.shared
+      where f.id = provider_for.offering_id and f.kind = 'service'
+      having count(*) = 1) end
+$function$;
+comment on function app_private.provider_for(uuid,tstzrange,tstzrange,uuid) is 'Who serves a booking: of a pool who is free, else the one resource of a service.';
+
+CREATE OR REPLACE FUNCTION app_private.providers_of(offering_id uuid, provider_id uuid DEFAULT NULL::uuid)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE ROWS 1
+AS $function$
+  select p.resource_id
+  from (select 1) one
+  left join app_public.offering_resources p on p.offering_id = providers_of.offering_id and p.in_pool
+  where p.resource_id is null or p.resource_id = coalesce(providers_of.provider_id, p.resource_id)
+  order by p.resource_id
+$function$;
+comment on function app_private.providers_of(uuid,uuid) is 'Who may serve a booking of an offering: all of its pool, or the one that is named; null, once, where there is no pool.';
 
 CREATE OR REPLACE FUNCTION app_private.publish_notifications(batch integer)
  RETURNS integer
@@ -6836,6 +9476,21 @@ begin
 end
 $function$;
 comment on function app_private.queue_due_deadlines(integer,interval) is 'Marks deadlines that are due within the horizon and queues a job for each, due at the deadline.';
+
+CREATE OR REPLACE FUNCTION app_private.queue_payments()
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if not exists (select from app_public.payments y where y.next_attempt_at <= (select app_private.clock())) then
+    return 0;
+  end if;
+  -- As for sending: one key for all that dispatch.
+  perform pg_advisory_xact_lock(hashtextextended('reslot:queue_sending', 0));
+  return app_private.add_jobs('[{"task": "payments__carry_out", "key": "payments", "payload": {}}]');
+end
+$function$;
+comment on function app_private.queue_payments() is 'Queues a job while something is to be done at Stripe. It carries no ids: it takes what is due.';
 
 CREATE OR REPLACE FUNCTION app_private.queue_sending()
  RETURNS integer
@@ -6935,6 +9590,7 @@ declare
   v_link app_private.link_tokens;
   v_standing text;
   v_is_current boolean;
+  v_request app_private.guest_requests;
 begin
   select * into v_link from app_private.link_tokens t where t.token_hash = app_private.hash_token(token);
   v_standing := app_private.link_standing(v_link);
@@ -6942,16 +9598,22 @@ begin
     return jsonb_build_object('state', 'not_valid', 'why', 'unknown');
   end if;
   v_is_current := v_link.expires_at > app_private.clock();
+  v_request := app_private.request_of_link(v_link);
   return (
     select jsonb_build_object(
-      'action', v_link.action,
+      -- Whoever asked for what is taken by now may wait for it: another deed, agreed to on a page of its own.
+      'action', case when v_request.entry_id is not null then 'wait'
+        when v_standing = 'ready' and v_link.action = 'book'
+          then app_private.request_outlook(v_request, app_private.clock()) ->> 'action'
+        else v_link.action::text end,
       'state', case when v_standing in ('ready', 'done') then v_standing else 'too_late' end,
       'why', v_standing,
       'locale', coalesce(c.locale, u.locale, g.locale),
       'organization', jsonb_build_object(
         'name', g.name, 'logoUrl', g.logo_url, 'address', g.address, 'supportEmail', g.support_email,
         'supportPhone', g.support_phone, 'frontEndUrl', g.front_end_url),
-      'booking', app_private.link_booking(v_link, v_is_current),
+      'booking', coalesce(app_private.link_booking(v_link, v_is_current),
+        app_private.request_on_page(v_request, app_private.clock())),
       'entry', app_private.link_entry(v_link, v_is_current))
     from app_public.organizations g
     left join app_public.customers c on c.id = v_link.customer_id
@@ -6961,6 +9623,39 @@ end
 $function$;
 grant execute on function app_private.read_link(text) to reslot_app;
 comment on function app_private.read_link(text) is 'All that the page of a link shows: action, state (ready, done, too_late, not_valid), why, language, the organisation''s public data, the booking or entry. Changes nothing. For the server alone.';
+
+CREATE OR REPLACE FUNCTION app_private.record(booking app_public.bookings, amount numeric, method app_public.payment_method, reference text)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_open app_public.payments;
+  v_id uuid;
+  v_left numeric;
+begin
+  select * into v_open from app_public.payments y
+  where y.booking_id = booking.id and app_private.is_open(y.status) for no key update;
+  v_left := booking.price - app_private.kept_of(booking.id);
+  if booking.status not in ('pending', 'confirmed', 'in_progress', 'delivered', 'completed')
+     or booking.status = 'pending' and not booking.awaits_payment or v_left <= 0 then
+    perform app_private.fail('RSSTA', 'Nothing is to be paid for this booking.');
+  end if;
+  perform app_private.checked_amount(amount, v_left, booking.currency);
+  if amount < v_open.amount then
+    perform app_private.fail('RSARG', format('At least %s %s are due.', v_open.amount, v_open.currency));
+  end if;
+  update app_public.payments y set amount = record.amount where y.id = v_open.id and y.amount <> record.amount;
+  v_id := v_open.id;
+  if v_id is null then
+    insert into app_public.payments (organization_id, booking_id, purpose, provider, amount, currency)
+    values (booking.organization_id, booking.id, case when v_left = booking.price then 'price' else 'balance'
+      end::app_public.payment_purpose, 'manual', amount, booking.currency)
+    returning id into v_id;
+  end if;
+  return app_private.settle_payment(v_id, method, app_private.checked_text(reference, 200));
+end
+$function$;
+comment on function app_private.record(app_public.bookings,numeric,app_public.payment_method,text) is 'Writes down what was paid by hand for a locked booking. Errors: RSSTA nothing to be paid, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.record_bounce(delivery_id uuid)
  RETURNS void
@@ -7046,12 +9741,64 @@ AS $function$
 $function$;
 comment on function app_private.recurrence_dates(app_public.schedules,date,date) is 'The local dates of a schedule between two dates; none of a custom one.';
 
+CREATE OR REPLACE FUNCTION app_private.refill_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean, margin interval)
+ RETURNS TABLE(resource_id uuid, day date, releases integer, refills integer, seconds double precision[])
+ LANGUAGE sql
+ STABLE
+AS $function$
+  -- Two that overlap have a local day in common, and their resource (or, where none is needed, their offering).
+  with known as materialized (
+    select b.id, b.slot_id, b.resource_id, b.starts_at, b.ends_at, b.made_at, b.ended_at, d.first, d.last, b.shared,
+      b.offering_id, b.starts_at >= b.since and b.starts_at < b.until and b.ended_at < b.starts_at
+        and b.status in ('cancelled', 'auto_cancelled', 'rejected', 'expired') as is_release
+    from app_private.figure_bookings(offering_ids, refill_figures.resource_id, from_day, to_day, margin) b
+    cross join lateral (
+      select (b.starts_at at time zone b.zone)::date as first,
+        ((b.ends_at - interval '1 microsecond') at time zone b.zone)::date as last) d
+    where not b.unclaimed
+  ),
+  spread as not materialized (
+    select k.*, k.first as covered from known k
+    union all
+    select k.*, k.first + n from known k cross join lateral generate_series(1, k.last - k.first) n where k.first < k.last
+  ),
+  released as (
+    select k.resource_id, k.first as day, k.id, min(extract(epoch from n.made_at - k.ended_at))::float as seconds
+    from spread k
+    left join spread n
+      on n.resource_id = k.resource_id and n.covered = k.covered and n.id <> k.id and n.made_at >= k.ended_at
+      and n.starts_at < k.ends_at and n.ends_at > k.starts_at
+      -- What many can use at once was not free only for being let go.
+      and case when k.slot_id is not null then n.slot_id = k.slot_id else n.offering_id = k.offering_id or not k.shared end
+    where k.is_release
+    group by 1, 2, 3
+  )
+  select r.resource_id, case when by_day then r.day else from_day end, count(*), count(r.seconds),
+    percentile_cont('{0.5,0.9}'::double precision[]) within group (order by r.seconds)
+  from released r
+  group by 1, 2
+$function$;
+comment on function app_private.refill_figures(uuid[],uuid,date,date,boolean,interval) is 'How long it took from a release to the first booking of some of its room, or of a place of its slot: median and nine tenths.';
+
 CREATE OR REPLACE FUNCTION app_private.refund_due(booking app_public.bookings, policy app_public.policy_versions, now_at timestamp with time zone)
  RETURNS numeric
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE WHEN (app_private.elapsed(now_at, (booking).starts_at) >= (policy).full_refund_until) THEN (booking).price WHEN (app_private.elapsed(now_at, (booking).starts_at) >= (policy).half_refund_until) THEN app_private.rounded(((booking).price / (2)::numeric), app_private.minor_unit((booking).currency)) ELSE (0)::numeric END;
+RETURN CASE LEAST((booking).refund_share, app_private.refund_share((booking).starts_at, policy, now_at)) WHEN 1 THEN (booking).price WHEN 0.5 THEN app_private.rounded(((booking).price / (2)::numeric), app_private.minor_unit((booking).currency)) ELSE (0)::numeric END;
 comment on function app_private.refund_due(app_public.bookings,app_public.policy_versions,timestamp with time zone) is 'What of its price a booking gives back that its customer cancels at a moment.';
+
+CREATE OR REPLACE FUNCTION app_private.refund_made(payment_id uuid, total numeric)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  perform app_private.note_refund(payment_id, total);
+end
+$function$;
+grant execute on function app_private.refund_made(uuid,numeric) to reslot_worker;
+comment on function app_private.refund_made(uuid,numeric) is 'Stripe has given back so much in total.';
 
 CREATE OR REPLACE FUNCTION app_private.refund_of(booking app_public.bookings, now_at timestamp with time zone)
  RETURNS numeric
@@ -7061,6 +9808,13 @@ AS $function$
   select app_private.refund_due(booking, p, now_at) from app_public.policy_versions p where p.id = booking.policy_version_id
 $function$;
 comment on function app_private.refund_of(app_public.bookings,timestamp with time zone) is 'What the policy of a booking gives back, if it ends at a moment for its customer''s sake.';
+
+CREATE OR REPLACE FUNCTION app_private.refund_share(starts_at timestamp with time zone, policy app_public.policy_versions, now_at timestamp with time zone)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN (app_private.elapsed(now_at, starts_at) >= (policy).full_refund_until) THEN (1)::numeric WHEN (app_private.elapsed(now_at, starts_at) >= (policy).half_refund_until) THEN 0.5 ELSE (0)::numeric END;
+comment on function app_private.refund_share(timestamp with time zone,app_public.policy_versions,timestamp with time zone) is 'The part of its price that a cancellation gives back so long before the start.';
 
 CREATE OR REPLACE FUNCTION app_private.refuse_blackout(blackout app_public.blackouts)
  RETURNS void
@@ -7082,6 +9836,23 @@ end
 $function$;
 comment on function app_private.refuse_blackout(app_public.blackouts) is 'Refuses a blackout over bookings, with their list. Errors: RSBLK.';
 
+CREATE OR REPLACE FUNCTION app_private.refuse_conflicts(lines app_public.series_occurrence[], dates integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  if lines <> '{}' then
+    perform app_private.fail(lines[1].code,
+      format('%s of %s dates cannot be booked. You can leave them out, or choose other times.', cardinality(lines), dates),
+      jsonb_build_object('conflicts', (
+        select jsonb_agg(jsonb_build_object('date', l.local_date, 'startsAt', l.starts_at, 'endsAt', l.ends_at,
+          'bookingId', l.booking_id, 'code', l.code, 'message', l.message) order by l.local_date) from unnest(lines) l)));
+  end if;
+end
+$function$;
+comment on function app_private.refuse_conflicts(app_public.series_occurrence[],integer) is 'Refuses the whole because of some dates, with the list of them. Errors: that of the first.';
+
 CREATE OR REPLACE FUNCTION app_private.refuse_ended_slot(slot app_public.slots)
  RETURNS void
  LANGUAGE plpgsql
@@ -7096,7 +9867,7 @@ end
 $function$;
 comment on function app_private.refuse_ended_slot(app_public.slots) is 'Errors: RSSTA the slot is over or cancelled.';
 
-CREATE OR REPLACE FUNCTION app_private.refuse_if_blacked_out(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.refuse_if_blacked_out(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, provider_id uuid DEFAULT NULL::uuid)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
@@ -7104,14 +9875,14 @@ AS $function$
 declare
   v_reason text;
 begin
-  select k.reason into v_reason from app_private.blackouts_over(offering_id, starts_at, ends_at) k
+  select k.reason into v_reason from app_private.blackouts_over(offering_id, starts_at, ends_at, provider_id) k
   order by k.starts_at limit 1;
   if found then
     perform app_private.fail('RSBLK', format('This time cannot be booked: %s', v_reason));
   end if;
 end
 $function$;
-comment on function app_private.refuse_if_blacked_out(uuid,timestamp with time zone,timestamp with time zone) is 'Refuses a range that a blackout touches, with its reason. Errors: RSBLK.';
+comment on function app_private.refuse_if_blacked_out(uuid,timestamp with time zone,timestamp with time zone,uuid) is 'Refuses a range that a blackout touches (of a pool: one of the provider that is named), with its reason. Errors: RSBLK.';
 
 CREATE OR REPLACE FUNCTION app_private.refuse_if_full(slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamp with time zone, customer_id uuid)
  RETURNS void
@@ -7131,6 +9902,25 @@ begin
 end
 $function$;
 comment on function app_private.refuse_if_full(app_public.slots,app_public.policy_versions,app_private.party,timestamp with time zone,uuid) is 'Refuses a party for which a slot has too few places; with the nearest slots that fit, and whether one may wait. Errors: RSFUL.';
+
+CREATE OR REPLACE FUNCTION app_private.refuse_if_impossible(request app_private.guest_requests, or_wait boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_detail text;
+begin
+  perform app_private.check_request(request, app_private.clock());
+exception
+  when sqlstate 'RSFUL' then
+    get stacked diagnostics v_detail = pg_exception_detail;
+    if not (or_wait and (v_detail::jsonb ->> 'mayWait')::boolean) then
+      raise;
+    end if;
+end
+$function$;
+comment on function app_private.refuse_if_impossible(app_private.guest_requests,boolean) is 'Refuses at once what could not be booked, or waited for, by anybody. Errors: those of check_request.';
 
 CREATE OR REPLACE FUNCTION app_private.refuse_if_needed(user_id uuid)
  RETURNS void
@@ -7162,21 +9952,25 @@ end
 $function$;
 comment on function app_private.refuse_if_needed(uuid) is 'Admins and the last owner of an organisation cannot go. Errors: RSSTA.';
 
-CREATE OR REPLACE FUNCTION app_private.refuse_if_taken(offering_id uuid, policy app_public.policy_versions, during tstzrange, now_at timestamp with time zone, customer_id uuid)
+CREATE OR REPLACE FUNCTION app_private.refuse_if_taken(offering_id uuid, policy app_public.policy_versions, during tstzrange, now_at timestamp with time zone, customer_id uuid, provider_id uuid DEFAULT NULL::uuid)
  RETURNS void
  LANGUAGE plpgsql
  STABLE
 AS $function$
+declare
+  v_room tstzrange := app_private.room_for(offering_id, during, policy);
 begin
-  if app_private.is_free(offering_id, app_private.with_buffers(during, policy)) then
+  if app_private.is_free(offering_id, v_room, provider_id)
+     and (not app_private.has_pool(offering_id)
+       or app_private.find_provider(offering_id, during, v_room, provider_id) is not null) then
     return;
   end if;
   perform app_private.fail('RSFUL', 'This time is taken. You can choose another one, or wait for it.', jsonb_build_object(
-    'alternatives', app_private.nearest_free(offering_id, during, policy, now_at),
+    'alternatives', app_private.nearest_free(offering_id, during, policy, now_at, provider_id),
     'mayWait', policy.waitlist_enabled and not app_private.has_booking_there(customer_id, offering_id, during)));
 end
 $function$;
-comment on function app_private.refuse_if_taken(uuid,app_public.policy_versions,tstzrange,timestamp with time zone,uuid) is 'Refuses room that is taken; with the nearest free alternatives, and whether one may wait. Errors: RSFUL.';
+comment on function app_private.refuse_if_taken(uuid,app_public.policy_versions,tstzrange,timestamp with time zone,uuid,uuid) is 'Refuses room that is taken; with the nearest free alternatives, and whether one may wait. Errors: RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_private.refuse_last_owner(organization_id uuid, user_id uuid)
  RETURNS void
@@ -7217,6 +10011,21 @@ end
 $function$;
 comment on function app_private.refuse_over_bookings(app_public.slots,text) is 'Refuses what bookings of a slot stand in the way of, with their list. Errors: RSBLK.';
 
+CREATE OR REPLACE FUNCTION app_private.refuse_too_many_photos(booking app_public.bookings)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_max integer := (select p.max_photos from app_public.policy_versions p where p.id = booking.policy_version_id);
+begin
+  if (select count(*) from app_public.booking_photos o where o.booking_id = booking.id) >= v_max then
+    perform app_private.fail('RSLIM', format('A booking can have %s photos.', v_max));
+  end if;
+end
+$function$;
+comment on function app_private.refuse_too_many_photos(app_public.bookings) is 'Errors: RSLIM the booking has as many photos as the policy allows.';
+
 CREATE OR REPLACE FUNCTION app_private.reject(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
@@ -7226,17 +10035,39 @@ declare
 begin
   if v_booking.status = 'rejected' then
     return v_booking;
-  elsif v_booking.status <> 'pending' then
+  elsif v_booking.status <> 'pending' or v_booking.awaits_payment then
     perform app_private.fail('RSSTA', format('This booking is %s and waits for no answer.', replace(v_booking.status::text, '_', ' ')));
   end if;
   v_booking := app_private.end_booking(v_booking.id, 'rejected', app_private.checked_text(reason, 500),
     refund => v_booking.price);
   perform app_private.notify_customer(v_booking.customer_id, 'booking_rejected', v_booking.id, null,
-    jsonb_build_object('reason', v_booking.ended_reason));
+    jsonb_build_object('reason', v_booking.ended_reason, 'alternatives', app_private.alternatives_to(v_booking)));
   return v_booking;
 end
 $function$;
-comment on function app_private.reject(uuid,text) is 'A manager''s no; again: the same. Errors: RSNTF, RSSTA, RSARG.';
+comment on function app_private.reject(uuid,text) is 'The no of a manager or provider; again: the same. Errors: RSNTF, RSSTA, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_private.remember_invariants()
+ RETURNS TABLE(invariant text, subject_id uuid, problem text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 10
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_broken integer := 0;
+begin
+  for invariant, subject_id, problem in select i.invariant, i.subject_id, i.problem from app_private.check_invariants() i loop
+    v_broken := v_broken + 1;
+    if v_broken <= 20 then
+      return next;
+    end if;
+  end loop;
+  insert into app_private.invariant_check as c (checked_at, broken) values (app_private.clock(), v_broken)
+  on conflict (singleton) do update set checked_at = excluded.checked_at, broken = excluded.broken;
+end
+$function$;
+grant execute on function app_private.remember_invariants() to reslot_worker;
+comment on function app_private.remember_invariants() is 'Checks all invariants and keeps how many rows break one; returns the first 20 of them, for the log.';
 
 CREATE OR REPLACE FUNCTION app_private.remind(booking_id uuid)
  RETURNS void
@@ -7245,26 +10076,53 @@ AS $function$
 declare
   v_booking app_public.bookings;
   v_policy app_public.policy_versions;
+  v_due timestamptz;
+  v_done integer;
   v_now timestamptz;
 begin
   -- No room changes, so the booking's own row is lock enough.
   select * into v_booking from app_public.bookings b where b.id = remind.booking_id for no key update;
   select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
   v_now := app_private.clock();
-  if v_booking.status <> 'confirmed' or coalesce(app_private.next_reminder(v_booking, v_policy) > v_now, true) then
+  v_due := app_private.next_reminder(v_booking, v_policy);
+  if v_booking.status <> 'confirmed' or coalesce(v_due > v_now, true) then
     return;
   end if;
   -- A late worker sends one reminder, not all that were missed.
   update app_public.bookings b
   set reminders_done = greatest(b.reminders_done + 1, (
     select count(*) from unnest(v_policy.reminder_leads) l (lead) where v_booking.starts_at - l.lead <= v_now))
-  where b.id = v_booking.id;
+  where b.id = v_booking.id
+  returning b.reminders_done into v_done;
+  perform app_private.note_automation(v_booking, 'remind', v_due, reminder => v_done);
   perform app_private.notify_customer(v_booking.customer_id,
     case when app_private.asks_confirmation(v_booking) then 'booking_reminder' else 'booking_reminder_info' end,
     v_booking.id, null, jsonb_build_object('sequence', v_booking.sequence));
 end
 $function$;
 comment on function app_private.remind(uuid) is 'Writes the reminder that is due: one that asks for confirmation, or one that informs.';
+
+CREATE OR REPLACE FUNCTION app_private.remind_provider(booking_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_next app_private.next_deadline;
+begin
+  select * into v_booking from app_public.bookings b where b.id = remind_provider.booking_id for no key update;
+  select d.* into v_next
+  from app_public.policy_versions p cross join lateral app_private.booking_deadline(v_booking, p) d
+  where p.id = v_booking.policy_version_id;
+  if v_next.action is distinct from 'remind_provider' or v_next.due_at > app_private.clock() then
+    return;
+  end if;
+  update app_public.bookings b set provider_reminded_at = app_private.clock() where b.id = v_booking.id;
+  perform app_private.notify_provider(v_booking, 'provider_reminder', jsonb_build_object('sequence', v_booking.sequence));
+  perform app_private.note_automation(v_booking, 'remind_provider', v_next.due_at);
+end
+$function$;
+comment on function app_private.remind_provider(uuid) is 'Reminds the provider of a confirmed booking, once.';
 
 CREATE OR REPLACE FUNCTION app_private.renew_lease(delivery_id uuid, attempt integer)
  RETURNS boolean
@@ -7324,6 +10182,161 @@ $function$;
 grant execute on function app_private.request_account_link(text,text,text) to reslot_app;
 comment on function app_private.request_account_link(text,text,text) is 'Owes a mail with a link to sign in or to set a new password, if there is such an account; the caller cannot see whether. Errors: RSARG, RSNTF no such organisation.';
 
+CREATE OR REPLACE FUNCTION app_private.request_as_json(request app_private.guest_requests)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object(
+    'offeringId', f.id, 'offeringName', f.name, 'address', f.address, 'supportContact', f.support_contact,
+    'timeZone', app_private.zone_of(f.id), 'startsAt', lower(request.during), 'endsAt', upper(request.during),
+    'partySize', request.party_size, 'currency', g.currency, 'needsApproval', p.requires_approval,
+    'price', case when request.slot_id is null then f.price else
+      (app_private.quote_for_slot(request.slot_id, app_private.places_for(app_private.party_of_request(request), p), p)).price end)
+  from app_public.offerings f
+  join app_public.organizations g on g.id = f.organization_id
+  cross join app_private.policy_of(f) p
+  where f.id = request.offering_id
+$function$;
+comment on function app_private.request_as_json(app_private.guest_requests) is 'What would be booked, at today''s price, as mails and link pages show it. Nothing that the guest wrote: who reads it may be somebody else.';
+
+CREATE OR REPLACE FUNCTION app_private.request_booking_by_mail(input jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_email text := app_private.checked_email(input ->> 'email');
+  v_request app_private.guest_requests := app_private.requested_by_guest(input);
+  v_now timestamptz;
+begin
+  perform app_private.refuse_if_impossible(v_request, coalesce((input ->> 'orWait')::boolean, false));
+  perform from app_public.organizations g where g.id = v_request.organization_id for no key update;
+  v_now := app_private.clock();
+  -- The answer is the same: whether somebody has asked for this address before is not for everybody to know.
+  if not app_private.may_mail_guest(v_request.organization_id, v_email, v_now) then
+    return;
+  end if;
+  v_request.created_at := v_now;
+  v_request.expires_at := (
+    select least(v_now + p.guest_link_ttl, lower(v_request.during))
+    from app_public.offerings f cross join app_private.policy_of(f) p where f.id = v_request.offering_id);
+  v_request.customer_id := app_private.addressee(v_request.organization_id, v_email, input ->> 'locale');
+  v_request.notification_id := app_private.notify_customer(v_request.customer_id, 'booking_link', null, null);
+  insert into app_private.guest_requests select v_request.*;
+  update app_public.deliveries d set not_after = v_request.expires_at where d.notification_id = v_request.notification_id;
+end
+$function$;
+grant execute on function app_private.request_booking_by_mail(jsonb) to reslot_app;
+comment on function app_private.request_booking_by_mail(jsonb) is 'Mails a guest the link that books what they ask for; keeps no room until then. Whether anybody has the address cannot be seen. Errors: RSARG, RSNTF, RSOFF guests need an account here, RSTIM, RSBLK, RSLIM, RSFUL taken, RSRAT too many guests at once.';
+
+CREATE OR REPLACE FUNCTION app_private.request_of_link(link app_private.link_tokens)
+ RETURNS app_private.guest_requests
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select r from app_public.deliveries d join app_private.guest_requests r on r.notification_id = d.notification_id
+  where d.id = link.delivery_id and link.action = 'book'
+$function$;
+comment on function app_private.request_of_link(app_private.link_tokens) is 'What the guest asked for to whom a link was mailed.';
+
+CREATE OR REPLACE FUNCTION app_private.request_on_page(request app_private.guest_requests, now_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.request_as_json(request)
+    || jsonb_build_object('alternatives', app_private.request_outlook(request, now_at) -> 'alternatives')
+  where num_nonnulls(request.booking_id, request.entry_id) = 0 and request.expires_at > now_at
+$function$;
+comment on function app_private.request_on_page(app_private.guest_requests,timestamp with time zone) is 'What the page of a link shows of a request that nothing has become of yet.';
+
+CREATE OR REPLACE FUNCTION app_private.request_outlook(request app_private.guest_requests, now_at timestamp with time zone)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_state text;
+  v_detail text;
+begin
+  perform app_private.check_request(request, now_at);
+  return '{"standing": "ready", "action": "book"}';
+exception
+  when others then
+    get stacked diagnostics v_state = returned_sqlstate, v_detail = pg_exception_detail;
+    if v_state !~ '^RS' then
+      raise;
+    elsif v_state = 'RSFUL' then
+      return v_detail::jsonb || case when (v_detail::jsonb ->> 'mayWait')::boolean
+        then '{"standing": "ready", "action": "wait"}' else '{"standing": "full", "action": "book"}' end::jsonb;
+    end if;
+    return '{"standing": "not_bookable", "action": "book"}';
+end
+$function$;
+comment on function app_private.request_outlook(app_private.guest_requests,timestamp with time zone) is 'What the link of a request would do now: book, or wait for what is taken; else why nothing. With alternatives to what is taken.';
+
+CREATE OR REPLACE FUNCTION app_private.request_standing(request app_private.guest_requests, now_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when request.notification_id is null then 'unknown'
+    when request.booking_id is not null then (
+      select case when b.ended_at is null then 'done' else b.status::text end
+      from app_public.bookings b where b.id = request.booking_id)
+    when request.entry_id is not null then (
+      select case when e.ended_at is null or e.status = 'claimed' then 'done' else e.status::text end
+      from app_public.waitlist_entries e where e.id = request.entry_id)
+    when request.expires_at <= now_at then 'link_expired'
+    else app_private.request_outlook(request, now_at) ->> 'standing'
+  end
+$function$;
+comment on function app_private.request_standing(app_private.guest_requests,timestamp with time zone) is 'Where the link of a request stands: ready, done, or why there is nothing to do.';
+
+CREATE OR REPLACE FUNCTION app_private.requested_by_guest(input jsonb)
+ RETURNS app_private.guest_requests
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_offering app_public.offerings := app_private.find_offering((input ->> 'offeringId')::uuid);
+  v_party app_private.party;
+  v_wishes app_private.wishes;
+  v_request app_private.guest_requests;
+begin
+  if not (app_private.policy_of(v_offering)).guest_bookings then
+    perform app_private.fail('RSOFF', 'Here one books with an account. Please sign in, or sign up first.');
+  end if;
+  perform app_private.check_person(input ->> 'name', input ->> 'phone', input ->> 'locale', null);
+  v_party := app_private.checked_party((input ->> 'partySize')::integer, (input ->> 'adults')::integer,
+    (input ->> 'children')::integer, (input ->> 'infants')::integer);
+  v_wishes := app_private.checked_wishes(
+    input ->> 'purpose', input ->> 'specialRequests', input ->> 'dietaryNeeds', input ->> 'accessNeeds');
+  v_request.organization_id := v_offering.organization_id;
+  v_request.offering_id := v_offering.id;
+  v_request.slot_id := (input ->> 'slotId')::uuid;
+  v_request.during := coalesce(
+    app_private.requested_room(v_offering.id, v_request.slot_id, (input ->> 'startsAt')::timestamptz,
+      (input ->> 'endsAt')::timestamptz, (input ->> 'localStartsAt')::timestamp, (input ->> 'localEndsAt')::timestamp),
+    (select tstzrange(s.starts_at, s.ends_at) from app_private.find_slot(v_request.slot_id, v_offering.id) s));
+  v_request.party_size := v_party.size;
+  v_request.adults := v_party.adults;
+  v_request.children := v_party.children;
+  v_request.infants := v_party.infants;
+  v_request.name := btrim(input ->> 'name');
+  v_request.phone := btrim(input ->> 'phone');
+  v_request.purpose := v_wishes.purpose;
+  v_request.special_requests := v_wishes.special_requests;
+  v_request.dietary_needs := v_wishes.dietary_needs;
+  v_request.access_needs := v_wishes.access_needs;
+  return v_request;
+end
+$function$;
+comment on function app_private.requested_by_guest(jsonb) is 'What a guest asks for, as it is stored. Errors: RSNTF, RSOFF, RSARG, RSTIM.';
+
 CREATE OR REPLACE FUNCTION app_private.requested_range(offering_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, local_starts_at timestamp without time zone, local_ends_at timestamp without time zone)
  RETURNS tstzrange
  LANGUAGE plpgsql
@@ -7332,9 +10345,12 @@ AS $function$
 declare
   v_starts_at timestamptz := starts_at;
   v_ends_at timestamptz := ends_at;
+  v_duration interval;
 begin
-  if num_nonnulls(starts_at, local_starts_at) <> 1 or num_nonnulls(ends_at, local_ends_at) <> 1 then
-    perform app_private.fail('RSARG', 'Give one start and one end, each either as a moment or as a local time.');
+  select f.duration into v_duration from app_public.offerings f where f.id = requested_range.offering_id;
+  if num_nonnulls(starts_at, local_starts_at) <> 1
+     or num_nonnulls(ends_at, local_ends_at) <> 1 and (v_duration is null or num_nonnulls(ends_at, local_ends_at) > 0) then
+    perform app_private.fail('RSARG', 'Give one start and one end, each either as a moment or as a local time; no end where the length is fixed.');
   end if;
   -- Bounded far inside the calendar's ends, so that no arithmetic on a time can leave it.
   if coalesce(v_starts_at, local_starts_at at time zone 'UTC') not between '1900-01-01 00:00Z' and '9999-01-01 00:00Z'
@@ -7347,13 +10363,17 @@ begin
   if local_ends_at is not null then
     v_ends_at := app_private.wall_time(local_ends_at, app_private.zone_of(offering_id));
   end if;
+  if v_ends_at <> v_starts_at + v_duration then
+    perform app_private.fail('RSARG', format('This takes %s (hours:minutes): leave the end out.', to_char(v_duration, 'FMHH24:MI')));
+  end if;
+  v_ends_at := coalesce(v_ends_at, v_starts_at + v_duration);
   if v_starts_at >= v_ends_at then
     perform app_private.fail('RSTIM', 'The end has to come after the start.');
   end if;
   return tstzrange(v_starts_at, v_ends_at);
 end
 $function$;
-comment on function app_private.requested_range(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone) is 'The range a client asked for. Errors: RSARG missing or given twice, RSTIM infinite or absurd, inverted, or skipped by daylight saving.';
+comment on function app_private.requested_range(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone) is 'The range a client asked for; where the length is fixed, from its start. Errors: RSARG missing, given twice, or of another length, RSTIM infinite or absurd, inverted, or skipped by daylight saving.';
 
 CREATE OR REPLACE FUNCTION app_private.requested_room(offering_id uuid, slot_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, local_starts_at timestamp without time zone, local_ends_at timestamp without time zone)
  RETURNS tstzrange
@@ -7401,6 +10421,27 @@ begin
 end
 $function$;
 comment on function app_private.require_booking(uuid,boolean,boolean) is 'Errors: RSNTF no such booking, or the caller is neither its customer nor its manager, whichever may do this.';
+
+CREATE OR REPLACE FUNCTION app_private.require_calendar(resource_id uuid)
+ RETURNS app_public.resources
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_own uuid[] := array(select app_private.own_resource_ids());
+  v_resource app_public.resources;
+begin
+  if resource_id is null and cardinality(v_own) > 1 then
+    perform app_private.fail('RSARG', 'You are a provider in more than one place: name the resource.');
+  end if;
+  select * into v_resource from app_public.resources r where r.id = coalesce(require_calendar.resource_id, v_own[1]);
+  if v_resource.id is null or not (v_resource.id = any (v_own) or app_private.is_manager_in(v_resource.organization_id)) then
+    perform app_private.fail('RSNTF', 'There is no calendar of yours by this id.');
+  end if;
+  return v_resource;
+end
+$function$;
+comment on function app_private.require_calendar(uuid) is 'The resource whose calendar the caller may see: their own, or one they manage. Errors: RSNTF, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.require_entry(entry_id uuid, as_customer boolean, as_manager boolean)
  RETURNS void
@@ -7484,6 +10525,31 @@ AS $function$
 $function$;
 comment on function app_private.resources_of_all(uuid[]) is 'Every resource that one of these offerings uses.';
 
+CREATE OR REPLACE FUNCTION app_private.resources_taken(booking app_public.bookings)
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select coalesce(array_agg(x.resource_id order by x.resource_id), '{}')
+  from app_public.offering_resources x
+  where x.offering_id = booking.offering_id and (not x.in_pool or x.resource_id = booking.provider_id)
+$function$;
+comment on function app_private.resources_taken(app_public.bookings) is 'The resources a booking takes while it occupies: those of its offering, of a pool its provider.';
+
+CREATE OR REPLACE FUNCTION app_private.rest_of_series(booking app_public.bookings, scope app_public.series_scope)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select b.* from app_public.bookings b
+  where b.series_id = booking.series_id and b.status in ('pending', 'confirmed')
+    and b.starts_at > (select app_private.clock())
+    and case scope when 'this' then b.id = booking.id
+      when 'following' then b.series_date >= booking.series_date else true end
+  order by b.starts_at
+$function$;
+comment on function app_private.rest_of_series(app_public.bookings,app_public.series_scope) is 'What is still to come of a series, from a booking on or in all.';
+
 CREATE OR REPLACE FUNCTION app_private.retime_booking(booking app_public.bookings, policy app_public.policy_versions, during tstzrange, room tstzrange, as_manager boolean, now_at timestamp with time zone)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
@@ -7492,20 +10558,31 @@ declare
   v_terms app_private.booking_terms;
   v_booking app_public.bookings;
 begin
-  v_terms := app_private.terms_of(policy, lower(during), now_at, policy.requires_approval and not as_manager);
+  v_terms := app_private.terms_of(policy, lower(during), now_at,
+    not as_manager and app_private.needs_approval(policy, booking.customer_id, now_at));
   if booking.attendance_confirmed_how = 'not_needed' and v_terms.status = 'confirmed' then
     -- That was no answer to a reminder: whoever could not be asked before cannot be asked now.
     v_terms.confirm_by := null;
     v_terms.attendance_confirmed_at := now_at;
     v_terms.attendance_confirmed_how := 'not_needed';
   end if;
+  -- Whoever has still to pay has no longer for having moved.
+  if booking.awaits_payment then
+    v_terms := app_private.until_paid(v_terms, policy,
+      app_private.to_be_paid_first(policy, booking.price, booking.currency) - app_private.kept_of(booking.id), lower(during), now_at);
+    v_terms.request_expires_at := least(v_terms.request_expires_at, booking.request_expires_at);
+  end if;
   update app_public.bookings b
   set starts_at = lower(during), ends_at = upper(during), room = retime_booking.room,
+      awaits_payment = coalesce(v_terms.awaits_payment, false),
       status = v_terms.status, request_expires_at = v_terms.request_expires_at, confirm_by = v_terms.confirm_by,
       attendance_confirmed_at = v_terms.attendance_confirmed_at,
       attendance_confirmed_how = v_terms.attendance_confirmed_how,
-      made_at = now_at, sequence = b.sequence + 1, reminders_done = 0, reminder_sent_at = null,
+      made_at = now_at, answered_at = null, provider_reminded_at = null, sequence = b.sequence + 1, reminders_done = 0, reminder_sent_at = null,
       spared_at = null, would_auto_cancel_at = null,
+      -- Whoever could not get all of it back any more does not by moving it far ahead; a manager's move is not theirs.
+      refund_share = case when as_manager then b.refund_share
+        else least(b.refund_share, app_private.refund_share(b.starts_at, policy, now_at)) end,
       -- A manager's exemption was for the time it was given for.
       override_at = case when as_manager then b.override_at end,
       override_by = case when as_manager then b.override_by end,
@@ -7516,6 +10593,16 @@ begin
 end
 $function$;
 comment on function app_private.retime_booking(app_public.bookings,app_public.policy_versions,tstzrange,tstzrange,boolean,timestamp with time zone) is 'Gives a locked booking, whose room is given back, another time; clears its confirmation and re-arms its reminders.';
+
+CREATE OR REPLACE FUNCTION app_private.room_for(offering_id uuid, during tstzrange, policy app_public.policy_versions)
+ RETURNS tstzrange
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select tstzrange(lower(during) - policy.buffer_before - f.travel_time, upper(during) + policy.buffer_after + f.travel_time)
+  from app_public.offerings f where f.id = room_for.offering_id
+$function$;
+comment on function app_private.room_for(uuid,tstzrange,app_public.policy_versions) is 'The range a booking of an offering occupies its resources: with the buffers of its policy, and the way there and back.';
 
 CREATE OR REPLACE FUNCTION app_private.rotate_session(token_hash bytea, successor_hash bytea)
  RETURNS app_private.session
@@ -7587,6 +10674,9 @@ begin
     when 'auto_cancel' then perform app_private.auto_cancel(subject_id);
     when 'start' then perform app_private.start_booking(subject_id);
     when 'complete' then perform app_private.complete_booking(subject_id);
+    when 'remind_provider' then perform app_private.remind_provider(subject_id);
+    when 'await_delivery' then perform app_private.await_delivery(subject_id);
+    when 'expire' then perform app_private.expire_booking(subject_id);
     when 'lapse' then perform app_private.lapse(subject_id);
     when 'last_call' then perform app_private.tell_last_call(subject_id);
     when 'sweep_blackout' then perform app_private.sweep_blackout(subject_id);
@@ -7642,12 +10732,24 @@ CREATE OR REPLACE FUNCTION app_private.scrub_customers(customer_ids uuid[])
  LANGUAGE plpgsql
 AS $function$
 begin
-  update app_public.bookings b set purpose = null, special_requests = null, dietary_needs = null, access_needs = null, ended_reason = null
+  update app_public.bookings b set purpose = null, special_requests = null, dietary_needs = null, access_needs = null, customer_address = null,
+      customer_phone = null, ended_reason = null,
+    delivery_notes = null, recommendations = null
   where b.customer_id = any (customer_ids)
-    and num_nonnulls(b.purpose, b.special_requests, b.dietary_needs, b.access_needs, b.ended_reason) > 0;
-  update app_public.waitlist_entries e set note = null
-  where e.customer_id = any (customer_ids) and e.note is not null;
+    and num_nonnulls(b.purpose, b.special_requests, b.dietary_needs, b.access_needs, b.customer_address, b.customer_phone,
+      b.ended_reason, b.delivery_notes,
+      b.recommendations) > 0;
+  -- The job that follows removes their files.
+  delete from app_public.booking_photos p using app_public.bookings b
+  where p.booking_id = b.id and b.customer_id = any (customer_ids);
+  -- The answer may call the person by name.
+  update app_public.reviews v set words = null, reply = null
+  from app_public.bookings b
+  where b.review_id = v.id and b.customer_id = any (customer_ids) and num_nonnulls(v.words, v.reply) > 0;
+  update app_public.waitlist_entries e set note = null, customer_address = null, customer_phone = null
+  where e.customer_id = any (customer_ids) and num_nonnulls(e.note, e.customer_address, e.customer_phone) > 0;
   delete from app_private.link_tokens t where t.customer_id = any (customer_ids);
+  delete from app_private.guest_requests r where r.customer_id = any (customer_ids);
   perform app_private.scrub_deliveries(array(
     select n.id from app_public.notifications n where n.customer_id = any (customer_ids)));
   update app_public.notifications n set data = n.data - array['reason', 'subject', 'note', 'purpose', 'previous']
@@ -7700,6 +10802,38 @@ end
 $function$;
 comment on function app_private.scrub_user(uuid) is 'Removes what points to the person behind an account.';
 
+CREATE OR REPLACE FUNCTION app_private.seconds_by_day(ranges tstzmultirange, zone text)
+ RETURNS TABLE(day date, seconds double precision)
+ LANGUAGE sql
+ STABLE ROWS 100
+AS $function$
+  -- Most lie in one day, and need not be cut.
+  with pieces as materialized (
+    select p.piece, (lower(p.piece) at time zone zone)::date as first,
+      ((upper(p.piece) - interval '1 microsecond') at time zone zone)::date as last
+    from unnest(ranges) p (piece))
+  select c.day, sum(extract(epoch from c.length))::float
+  from (
+    select p.first as day, upper(p.piece) - lower(p.piece) as length from pieces p where p.first = p.last
+    union all
+    select p.first + n, least(upper(p.piece), (p.first + n + 1)::timestamp at time zone zone)
+      - greatest(lower(p.piece), (p.first + n)::timestamp at time zone zone)
+    from pieces p cross join lateral generate_series(0, p.last - p.first) n
+    where p.first < p.last) c
+  group by 1
+$function$;
+comment on function app_private.seconds_by_day(tstzmultirange,text) is 'How many seconds of ranges lie in each local day, which has 23 hours once a year, and 25 once.';
+
+CREATE OR REPLACE FUNCTION app_private.sees_booking(booking app_public.bookings)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.is_customer(booking.customer_id) or app_private.is_manager_of(booking.offering_id)
+    or not booking.unclaimed and app_private.is_provider_of(booking.id)
+$function$;
+comment on function app_private.sees_booking(app_public.bookings) is 'Whether the caller is the customer, the manager or the provider of a booking.';
+
 CREATE OR REPLACE FUNCTION app_private.send_links_again(email text, organization_slug text DEFAULT NULL::text)
  RETURNS void
  LANGUAGE plpgsql
@@ -7738,6 +10872,46 @@ end
 $function$;
 grant execute on function app_private.send_links_again(text,text) to reslot_app;
 comment on function app_private.send_links_again(text,text) is 'Mails the links of what is coming up to an address, at most three times an hour and organisation. Whether anybody has the address cannot be seen. Errors: RSARG, RSNTF no such organisation.';
+
+CREATE OR REPLACE FUNCTION app_private.series_dates(series app_public.recurring_bookings, policy app_public.policy_versions)
+ RETURNS date[]
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_dates date[] := array(select app_private.dates_of_rule(
+    app_private.parsed_rule(series.rrule), series.first_date, policy.series_max_occurrences + 1));
+begin
+  if v_dates = '{}' then
+    perform app_private.fail('RSARG', 'This rule has no dates.');
+  elsif cardinality(v_dates) > policy.series_max_occurrences then
+    perform app_private.fail('RSLIM', format('A series has at most %s dates.', policy.series_max_occurrences),
+      jsonb_build_object('seriesMaxOccurrences', policy.series_max_occurrences));
+  end if;
+  return v_dates;
+end
+$function$;
+comment on function app_private.series_dates(app_public.recurring_bookings,app_public.policy_versions) is 'The dates of a series. Errors: RSARG no rule, or none; RSLIM too many.';
+
+CREATE OR REPLACE FUNCTION app_private.series_link_standing(booking app_public.bookings)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when exists (select from app_private.rest_of_series(booking, 'all')) then 'ready'
+    when exists (
+      select from app_public.bookings b where b.series_id = booking.series_id and b.status = 'cancelled') then 'done'
+    else 'over' end
+$function$;
+comment on function app_private.series_link_standing(app_public.bookings) is 'Where a link to the rest of a series stands: ready, done, or over.';
+
+CREATE OR REPLACE FUNCTION app_private.serves(booking app_public.bookings)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN (app_private.is_manager_of((booking).offering_id) OR app_private.is_provider_of((booking).id));
+comment on function app_private.serves(app_public.bookings) is 'Whether the caller manages a booking or is its provider.';
 
 CREATE OR REPLACE FUNCTION app_private.session_role(user_id uuid, session_id uuid)
  RETURNS text
@@ -7833,6 +11007,59 @@ AS $function$
   on conflict on constraint user_secrets_pkey do update set password_hash = excluded.password_hash
 $function$;
 comment on function app_private.set_password_hash(uuid,text) is 'Stores the hash of a password.';
+
+CREATE OR REPLACE FUNCTION app_private.set_terms(booking_id uuid, terms app_private.booking_terms, answered_at timestamp with time zone)
+ RETURNS app_public.bookings
+ LANGUAGE sql
+AS $function$
+  update app_public.bookings b
+  set status = terms.status, request_expires_at = terms.request_expires_at, confirm_by = terms.confirm_by,
+      attendance_confirmed_at = terms.attendance_confirmed_at, attendance_confirmed_how = terms.attendance_confirmed_how,
+      awaits_payment = coalesce(terms.awaits_payment, false), answered_at = set_terms.answered_at
+  where b.id = set_terms.booking_id
+  returning *
+$function$;
+comment on function app_private.set_terms(uuid,app_private.booking_terms,timestamp with time zone) is 'What a pending booking becomes that was agreed to, or paid for. The caller holds the lock.';
+
+CREATE OR REPLACE FUNCTION app_private.settle_payment(payment_id uuid, method app_public.payment_method, reference text DEFAULT NULL::text)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_payment app_public.payments;
+  v_before app_public.payments;
+  v_booking app_public.bookings;
+  v_policy app_public.policy_versions;
+  v_now timestamptz;
+begin
+  select * into v_payment from app_public.payments y where y.id = settle_payment.payment_id;
+  v_booking := app_private.lock_booking(v_payment.booking_id);
+  select * into v_before from app_public.payments y where y.id = settle_payment.payment_id for no key update;
+  v_now := app_private.clock();
+  if v_before.processed_at is not null then
+    return v_before;
+  end if;
+  update app_public.payments y
+  set status = 'paid', method = settle_payment.method, reference = coalesce(settle_payment.reference, y.reference),
+      processed_at = v_now, checkout_url = null, attempts = 0, error_code = null,
+      refund_due = case when y.status = 'cancelled' then y.amount else 0 end,
+      next_attempt_at = case when y.status = 'cancelled' and settle_payment.method = 'stripe' then v_now end
+  where y.id = v_before.id
+  returning * into v_payment;
+  if v_before.status = 'cancelled' then
+    return v_payment;
+  end if;
+  if v_booking.awaits_payment then
+    select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
+    v_booking := app_private.set_terms(v_booking.id,
+      app_private.terms_of(v_policy, v_booking.starts_at, v_booking.made_at, false), v_booking.answered_at);
+  end if;
+  perform app_private.notify_customer(v_booking.customer_id, 'payment_received', v_booking.id, null,
+    jsonb_build_object('paymentId', v_payment.id));
+  return v_payment;
+end
+$function$;
+comment on function app_private.settle_payment(uuid,app_public.payment_method,text) is 'The money is here: confirms the booking that waits for it, or gives it back if nothing does any more. Again: the same.';
 
 CREATE OR REPLACE FUNCTION app_private.sign_out(token_hash bytea, session_id uuid DEFAULT NULL::uuid)
  RETURNS void
@@ -7978,12 +11205,105 @@ end
 $function$;
 comment on function app_private.slots_set_deadline() is 'Keeps the deadline of a slot what its row says.';
 
+CREATE OR REPLACE FUNCTION app_private.stand_in_for(booking app_public.bookings)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_provider_id uuid;
+  v_booking app_public.bookings;
+begin
+  if booking.provider_id is null or booking.status = 'held' or booking.starts_at <= app_private.clock() then
+    return false;
+  end if;
+  v_provider_id := app_private.find_provider(
+    booking.offering_id, tstzrange(booking.starts_at, booking.ends_at), booking.room, null, booking.id);
+  if v_provider_id is null then
+    return false;
+  end if;
+  v_booking := app_private.change_provider(booking, v_provider_id);
+  perform app_private.note_modification(booking, v_booking);
+  perform app_private.notify_customer(booking.customer_id, 'booking_modified', booking.id, null, jsonb_build_object(
+    'sequence', v_booking.sequence, 'status', v_booking.status, 'actor', 'manager', 'previous', jsonb_build_object(
+      'provider', app_private.previous_provider(booking, v_booking))));
+  return true;
+end
+$function$;
+comment on function app_private.stand_in_for(app_public.bookings) is 'Gives a locked booking to another of the pool who is at work and free, and tells its customer; false if there is nobody, or it has begun.';
+
+CREATE OR REPLACE FUNCTION app_private.stand_ins(booking app_public.bookings)
+ RETURNS SETOF app_public.alternative
+ LANGUAGE sql
+ STABLE ROWS 3
+AS $function$
+  with said_no as materialized (
+    select array_agg(n.id) as ids from (
+      select booking.provider_id as id where booking.provider_id is not null
+      union all
+      select x.resource_id from app_public.offering_resources x
+      join app_public.resources r on r.id = x.resource_id and not r.shared
+      where booking.provider_id is null and x.offering_id = booking.offering_id
+    ) n
+  ),
+  -- What is cheap to know, for the first of a long list; opening hours, which are dear, only for those.
+  candidates as materialized (
+    select f.id, f.name, f.organization_id, f.price, m.resource_id as provider_id, n.ids as needed, d.during,
+      f.id = booking.offering_id as is_same
+    from app_public.offerings own
+    join app_public.offerings f
+      on f.organization_id = own.organization_id and f.category = own.category and f.allocation = 'exclusive'
+      and f.archived_at is null
+    cross join lateral app_private.policy_of(f) p
+    left join app_public.offering_resources m on m.offering_id = f.id and m.in_pool
+    cross join lateral (
+      select tstzrange(booking.starts_at, booking.starts_at
+        + coalesce(f.duration, app_private.elapsed(booking.starts_at, booking.ends_at))) as during) d
+    cross join lateral (
+      select array_agg(x.resource_id) as ids from app_public.offering_resources x
+      where x.offering_id = f.id and (not x.in_pool or x.resource_id = m.resource_id)) n
+    cross join lateral (
+      select app_private.elapsed((select app_private.clock()), booking.starts_at) as lead,
+        app_private.elapsed(lower(d.during), upper(d.during)) as length) l
+    where own.id = booking.offering_id and not n.ids && (select s.ids from said_no s)
+      and l.lead > interval '0' and l.lead >= p.booking_cutoff
+      and l.lead <= make_interval(hours => 24 * p.max_days_ahead)
+      and l.length between p.min_duration and p.max_duration
+      and not exists (
+        select from app_private.occupancies o
+        where o.resource_id = any (n.ids) and o.during && app_private.room_for(f.id, d.during, p))
+      and not exists (
+        select from app_public.blackouts k
+        where k.organization_id = f.organization_id and k.lifted_at is null
+          and k.starts_at < upper(d.during) and k.ends_at > lower(d.during)
+          and (k.offering_id = f.id or k.resource_id = any (n.ids) or num_nonnulls(k.offering_id, k.resource_id) = 0))
+    order by is_same desc, f.price, f.name, m.resource_id
+    limit 30
+  )
+  select c.id, c.name, c.provider_id, r.name, null::uuid, lower(c.during), upper(c.during), c.price, g.currency
+  from candidates c
+  join app_public.organizations g on g.id = c.organization_id and g.archived_at is null
+  left join app_public.resources r on r.id = c.provider_id
+  where not exists (
+    select from unnest(c.needed) i (id)
+    where not app_private.hours_of(i.id, lower(c.during), upper(c.during)) @> c.during)
+  order by c.is_same desc, c.price, c.name, c.provider_id
+  limit 3
+$function$;
+comment on function app_private.stand_ins(app_public.bookings) is 'Up to three providers or offerings of the same category that are free when a booking would have been, whoever was to serve it left out; those of the same offering first, then the cheapest.';
+
 CREATE OR REPLACE FUNCTION app_private.start_booking(booking_id uuid)
  RETURNS void
  LANGUAGE sql
 AS $function$
-  update app_public.bookings b set status = 'in_progress'
-  where b.id = start_booking.booking_id and b.status = 'confirmed' and b.starts_at <= (select app_private.clock())
+  with started as (
+    update app_public.bookings b
+    set status = 'in_progress',
+        expires_at = case when p.requires_delivery and p.expiry <> 'off' then app_private.expiry_of(b, b.ends_at) end
+    from app_public.policy_versions p
+    where b.id = start_booking.booking_id and p.id = b.policy_version_id and b.status = 'confirmed' and b.starts_at <= (select app_private.clock())
+    returning b
+  )
+  select app_private.note_automation(s.b, 'start', (s.b).starts_at) from started s
 $function$;
 comment on function app_private.start_booking(uuid) is 'A confirmed booking whose start has come is in progress.';
 
@@ -8054,10 +11374,16 @@ declare
   v_id uuid;
 begin
   for v_id in
-    select e.id from app_public.waitlist_entries e
-    where e.slot_id = slot.id and e.status = 'offered' order by e.priority desc, e.joined_at desc, e.id desc
+    select o.id
+    from app_public.slots s
+    cross join lateral (
+      select e.id, e.priority, e.joined_at,
+        sum(e.places) over (order by e.priority desc, e.joined_at desc, e.id desc) - e.places as lost_before
+      from app_public.waitlist_entries e where e.slot_id = s.id and e.status = 'offered'
+    ) o
+    where s.id = slot.id and s.taken - o.lost_before > until_taken
+    order by o.priority, o.joined_at, o.id
   loop
-    exit when (select s.taken from app_public.slots s where s.id = slot.id) <= until_taken;
     perform app_private.end_offer(v_id, 'waiting', reason);
   end loop;
 end
@@ -8076,8 +11402,10 @@ begin
   perform app_private.lock_room(v_offerings);
   -- Bookings were promised and stay; what is only offered is not given any more.
   perform app_private.end_offer(e.id, 'waiting', 'This is not offered any more.')
-  from app_public.waitlist_entries e
-  where e.hold_id is not null and e.offering_id = any (v_offerings);
+  from app_public.waitlist_entries e join app_public.bookings h on h.id = e.hold_id
+  where e.offering_id = any (v_offerings)
+    -- Of a pool only what this one was to serve.
+    and (tg_table_name <> 'resources' or new.id = any (app_private.resources_taken(h)));
   return null;
 end
 $function$;
@@ -8098,11 +11426,11 @@ begin
   select booking.organization_id, x.resource_id, booking.id, booking.room
   from app_public.offering_resources x
   join app_public.resources r on r.id = x.resource_id and not r.shared
-  where x.offering_id = booking.offering_id
+  where x.offering_id = booking.offering_id and (not x.in_pool or x.resource_id = booking.provider_id)
   order by x.resource_id;
 end
 $function$;
-comment on function app_private.take_room(app_public.bookings) is 'Occupies the resources of a booking, or takes its places of a slot. The caller holds the lock and has checked that they are free; if not, a constraint refuses.';
+comment on function app_private.take_room(app_public.bookings) is 'Occupies the resources of a booking, of a pool its provider, or takes its places of a slot. The caller holds the lock and has checked that they are free; if not, a constraint refuses.';
 
 CREATE OR REPLACE FUNCTION app_private.take_room_for_slot(slot app_public.slots)
  RETURNS void
@@ -8116,6 +11444,53 @@ AS $function$
   order by x.resource_id
 $function$;
 comment on function app_private.take_room_for_slot(app_public.slots) is 'Occupies the guide and the vehicle of a slot, as take_room does for bookings.';
+
+CREATE OR REPLACE FUNCTION app_private.take_stripe_event(event_id text, type text, payment_id uuid, what text, details jsonb)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_payment app_public.payments;
+begin
+  -- What we did not ask for may be somebody else's who uses the same account.
+  select * into v_payment from app_public.payments y where y.id = take_stripe_event.payment_id and y.provider = 'stripe';
+  if v_payment.id is null then
+    return 'not ours';
+  end if;
+  -- The locks before the event's own row: whoever brings it a second time waits there and finds it taken.
+  perform app_private.lock_booking(v_payment.booking_id);
+  v_payment := app_private.payment_of_intent(v_payment.id, details ->> 'intent');
+  insert into app_private.stripe_events (id, type, payment_id)
+  values (take_stripe_event.event_id, take_stripe_event.type, v_payment.id)
+  on conflict on constraint stripe_events_pkey do nothing;
+  if not found then
+    return 'known';
+  elsif (details ->> 'currency') is distinct from lower(v_payment.currency) then
+    return 'another currency';
+  end if;
+  perform set_config('reslot.via', 'job', true);
+  case what
+    when 'paid' then
+      if (details ->> 'amount')::numeric is distinct from v_payment.amount then
+        return 'another amount';
+      end if;
+      perform app_private.settle_payment(v_payment.id, 'stripe', details ->> 'intent');
+    when 'refunded' then
+      -- Nothing is given back that was not paid: should that news be still to come, it is here now.
+      perform app_private.settle_payment(v_payment.id, 'stripe', details ->> 'intent');
+      perform app_private.note_refund(v_payment.id, (details ->> 'refunded')::numeric);
+    when 'failed' then
+      perform app_private.fail_payment(v_payment.id, (details ->> 'checkout')::integer, details ->> 'code', true);
+    when 'expired' then
+      perform app_private.fail_payment(v_payment.id, (details ->> 'checkout')::integer, 'checkout_expired', false);
+  end case;
+  return what;
+end
+$function$;
+grant execute on function app_private.take_stripe_event(text,text,uuid,text,jsonb) to reslot_app;
+comment on function app_private.take_stripe_event(text,text,uuid,text,jsonb) is 'What Stripe tells of a payment, once, whatever comes first: paid, refunded (so much in total), failed, or expired.';
 
 CREATE OR REPLACE FUNCTION app_private.tell_last_call(freeing_id uuid)
  RETURNS void
@@ -8136,8 +11511,8 @@ begin
     and e.last_call_at <= v_now and e.starts_at > v_now
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = any (v_freeing.resource_ids))
-    and app_private.is_free(e.offering_id, e.room)
-    and app_private.is_open(e.offering_id, e.starts_at, e.ends_at);
+    and app_private.is_free(e.offering_id, e.room, e.provider_id)
+    and app_private.may_be_offered(e);
   perform app_private.notify_customer(e.customer_id, 'last_call', null, e.id, jsonb_build_object('freeingId', v_freeing.id))
   from app_public.slots s cross join lateral app_private.waiting_for(s) e
   where s.id = v_freeing.slot_id and app_private.is_last_call(s, e) and app_private.is_on_sale(s);
@@ -8151,15 +11526,29 @@ CREATE OR REPLACE FUNCTION app_private.tell_of_booking(booking app_public.bookin
  LANGUAGE plpgsql
 AS $function$
 begin
-  if booking.status = 'pending' then
-    perform app_private.notify_managers(booking.offering_id, 'booking_requested', booking.id, null,
-      jsonb_build_object('sequence', booking.sequence));
+  -- Then the mail that says what is to be paid, and until when, is the one that counts.
+  if booking.awaits_payment then
+    return;
+  elsif booking.status = 'pending' then
+    perform app_private.tell_who_decides(booking);
   end if;
   perform app_private.notify_customer(booking.customer_id, kind, booking.id, null,
     jsonb_build_object('sequence', booking.sequence, 'status', booking.status));
 end
 $function$;
-comment on function app_private.tell_of_booking(app_public.bookings,text) is 'Tells the customer of a new, claimed or moved booking, and the managers if it needs their yes.';
+comment on function app_private.tell_of_booking(app_public.bookings,text) is 'Tells the customer of a new, claimed or moved booking, and who decides if it needs a yes; of what is to be paid first its payment tells.';
+
+CREATE OR REPLACE FUNCTION app_private.tell_of_series(booking_ids uuid[], kind text, data jsonb DEFAULT '{}'::jsonb)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select app_private.notify_customer(b.customer_id, kind, b.id, null,
+    jsonb_build_object('bookingIds', booking_ids, 'status', b.status) || data)
+  from (
+    select * from app_public.bookings b where b.id = any (booking_ids) order by b.starts_at limit 1
+  ) b
+$function$;
+comment on function app_private.tell_of_series(uuid[],text,jsonb) is 'Tells the customer of many bookings at once: one message instead of one each.';
 
 CREATE OR REPLACE FUNCTION app_private.tell_slot(slot_id uuid, data jsonb)
  RETURNS integer
@@ -8183,12 +11572,51 @@ end
 $function$;
 comment on function app_private.tell_slot(uuid,jsonb) is 'Writes to everybody booked on a slot; says to how many.';
 
+CREATE OR REPLACE FUNCTION app_private.tell_who_decides(booking app_public.bookings)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_data jsonb := jsonb_build_object('sequence', booking.sequence);
+begin
+  perform app_private.notify_managers(booking.offering_id, 'booking_requested', booking.id, null, v_data);
+  perform app_private.notify_provider(booking, 'booking_requested', v_data);
+end
+$function$;
+comment on function app_private.tell_who_decides(app_public.bookings) is 'Tells the managers and the provider of a booking that it needs a yes.';
+
 CREATE OR REPLACE FUNCTION app_private.terms_of(policy app_public.policy_versions, starts_at timestamp with time zone, made_at timestamp with time zone, needs_approval boolean)
  RETURNS app_private.booking_terms
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE WHEN needs_approval THEN ROW('pending'::app_public.booking_status, (made_at + LEAST((policy).request_ttl, (app_private.elapsed(made_at, starts_at) / (2)::double precision))), NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source)::app_private.booking_terms WHEN (app_private.elapsed(made_at, starts_at) < (policy).confirm_if_booked_before) THEN ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, NULL::timestamp with time zone, made_at, 'booking'::app_public.confirmation_source)::app_private.booking_terms ELSE ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, (starts_at - (policy).confirm_deadline), NULL::timestamp with time zone, NULL::app_public.confirmation_source)::app_private.booking_terms END;
+RETURN CASE WHEN needs_approval THEN ROW('pending'::app_public.booking_status, (made_at + LEAST((policy).request_ttl, (app_private.elapsed(made_at, starts_at) / (2)::double precision))), NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source, NULL::boolean)::app_private.booking_terms WHEN (app_private.elapsed(made_at, starts_at) < (policy).confirm_if_booked_before) THEN ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, NULL::timestamp with time zone, made_at, 'booking'::app_public.confirmation_source, NULL::boolean)::app_private.booking_terms ELSE ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, (starts_at - (policy).confirm_deadline), NULL::timestamp with time zone, NULL::app_public.confirmation_source, NULL::boolean)::app_private.booking_terms END;
 comment on function app_private.terms_of(app_public.policy_versions,timestamp with time zone,timestamp with time zone,boolean) is 'What a booking made (claimed, moved) at a moment begins as: pending where a manager has to agree; with attendance confirmed if made close to its start; else to be confirmed by the deadline.';
+
+CREATE OR REPLACE FUNCTION app_private.terms_to_pay(terms app_private.booking_terms, policy app_public.policy_versions, offering app_public.offerings, slot_id uuid, party app_private.party, starts_at timestamp with time zone, now_at timestamp with time zone)
+ RETURNS app_private.booking_terms
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.until_paid(terms, policy,
+    app_private.to_be_paid_first(policy, app_private.asking_price(offering, terms_to_pay.slot_id, party, policy), g.currency),
+    terms_to_pay.starts_at, now_at)
+  from app_public.organizations g where g.id = offering.organization_id
+$function$;
+comment on function app_private.terms_to_pay(app_private.booking_terms,app_public.policy_versions,app_public.offerings,uuid,app_private.party,timestamp with time zone,timestamp with time zone) is 'Terms of a booking about to be made, as its price and its policy have them.';
+
+CREATE OR REPLACE FUNCTION app_private.to_be_paid(booking app_public.bookings, policy app_public.policy_versions)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN ((booking).status = 'completed'::app_public.booking_status) THEN CASE WHEN ((policy).payment = 'none'::app_public.payment_time) THEN (0)::numeric ELSE (booking).price END WHEN ((booking).awaits_payment OR ((booking).status = ANY (ARRAY['confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))) THEN app_private.to_be_paid_first(policy, (booking).price, (booking).currency) ELSE (0)::numeric END;
+comment on function app_private.to_be_paid(app_public.bookings,app_public.policy_versions) is 'What should have been paid for a booking where it is in its life.';
+
+CREATE OR REPLACE FUNCTION app_private.to_be_paid_first(policy app_public.policy_versions, price numeric, currency text)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE (policy).payment WHEN 'on_booking'::app_public.payment_time THEN price WHEN 'deposit'::app_public.payment_time THEN LEAST(price, app_private.rounded((price * (policy).deposit_rate), app_private.minor_unit(currency))) ELSE (0)::numeric END;
+comment on function app_private.to_be_paid_first(app_public.policy_versions,numeric,text) is 'What a policy wants to have before a booking at that price is confirmed.';
 
 CREATE OR REPLACE FUNCTION app_private.told_of(slot_id uuid, message_id uuid)
  RETURNS integer
@@ -8207,6 +11635,13 @@ CREATE OR REPLACE FUNCTION app_private.unmake_admin(email text)
 AS $function$ select * from app_private.set_admin(email, false) $function$;
 grant execute on function app_private.unmake_admin(text) to reslot_admin;
 comment on function app_private.unmake_admin(text) is 'For psql: the account with this address is no operator any more. Errors: RSNTF no verified account.';
+
+CREATE OR REPLACE FUNCTION app_private.until_paid(terms app_private.booking_terms, policy app_public.policy_versions, missing numeric, starts_at timestamp with time zone, now_at timestamp with time zone)
+ RETURNS app_private.booking_terms
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN (((terms).status = 'confirmed'::app_public.booking_status) AND (missing > (0)::numeric)) THEN ROW('pending'::app_public.booking_status, (now_at + LEAST((policy).payment_due, (app_private.elapsed(now_at, starts_at) / (2)::double precision))), NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source, true)::app_private.booking_terms ELSE terms END;
+comment on function app_private.until_paid(app_private.booking_terms,app_public.policy_versions,numeric,timestamp with time zone,timestamp with time zone) is 'Terms of a booking that has first to be paid for: pending until then, and only so long.';
 
 CREATE OR REPLACE FUNCTION app_private.use_account_link(token text, action app_private.link_action)
  RETURNS uuid
@@ -8246,6 +11681,41 @@ $function$;
 grant execute on function app_private.use_magic_link(text,bytea) to reslot_app;
 comment on function app_private.use_magic_link(text,bytea) is 'Signs in by the link in a mail, once. Errors: RSEXP.';
 
+CREATE OR REPLACE FUNCTION app_private.utilisation_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean, margin interval)
+ RETURNS TABLE(resource_id uuid, day date, open_seconds double precision, booked_seconds double precision)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with booked as (
+    select b.resource_id, range_agg(tstzrange(b.starts_at, least(b.ends_at, b.ended_at))) as during
+    from app_private.figure_bookings(offering_ids, utilisation_figures.resource_id, from_day, to_day, margin) b
+    -- What ended before it began took no time; what ended early, or without anybody, until then.
+    where not b.unclaimed and not b.shared and coalesce(b.ended_at > b.starts_at, true)
+    group by 1
+  ),
+  resources as materialized (
+    select u.resource_id as id, u.zone, o.opens, o.opens * coalesce(b.during, '{}') as booked
+    from (select distinct f.resource_id, f.zone, f.since, f.until
+          from app_private.figure_uses(offering_ids, utilisation_figures.resource_id, from_day, to_day) f
+          where not f.shared) u
+    left join booked b on b.resource_id = u.resource_id
+    cross join lateral (
+      select app_private.hours_of(u.resource_id, u.since, u.until) - coalesce((
+        select range_agg(tstzrange(k.starts_at, k.ends_at))
+        from app_public.resources r
+        join app_public.blackouts k on k.organization_id = r.organization_id and k.lifted_at is null
+          and k.offering_id is null and coalesce(k.resource_id, r.id) = r.id
+        where r.id = u.resource_id and k.starts_at < u.until and k.ends_at > u.since), '{}') as opens
+      offset 0) o
+  )
+  select r.id, case when by_day then o.day else from_day end, sum(o.seconds), coalesce(sum(b.seconds), 0)
+  from resources r
+  cross join lateral app_private.seconds_by_day(r.opens, r.zone) o
+  left join lateral app_private.seconds_by_day(r.booked, r.zone) b on b.day = o.day
+  group by 1, 2
+$function$;
+comment on function app_private.utilisation_figures(uuid[],uuid,date,date,boolean,interval) is 'For how much of its opening hours a resource was booked, day by day; bookings over midnight count on both days.';
+
 CREATE OR REPLACE FUNCTION app_private.verify_email(token text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -8275,6 +11745,83 @@ end
 $function$;
 grant execute on function app_private.verify_email(text) to reslot_app;
 comment on function app_private.verify_email(text) is 'Proves an address by the link in its mail, makes the password of that sign-up the account''s, and takes over the customers that carry the address. Errors: RSEXP.';
+
+CREATE OR REPLACE FUNCTION app_private.vital_signs()
+ RETURNS TABLE(name text, value double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 20
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_now timestamptz := app_private.clock();
+  v_most constant integer := 10000;
+begin
+  return query
+    select 'oldest_due_deadline_seconds', coalesce(extract(epoch from v_now - min(o.due_at)), 0)::float
+    from (
+      (select d.due_at from app_private.deadlines d
+       where d.queued_at is null and d.due_at <= v_now order by d.due_at limit 1)
+      union all
+      select min(d.due_at) from app_private.deadlines d where d.queued_at is not null and d.due_at <= v_now) o
+    union all
+    select 'overdue_deadlines', count(*)::float
+    from (select from app_private.deadlines d where d.queued_at is null and d.due_at <= v_now
+          union all
+          select from app_private.deadlines d where d.queued_at is not null and d.due_at <= v_now limit v_most) o
+    union all
+    select 'failing_deadlines', count(*)::float
+    from (select from app_private.deadlines d where d.attempts > 0 and d.queued_at is null and d.due_at <= v_now
+          union all
+          select from app_private.deadlines d where d.attempts > 0 and d.queued_at is not null limit v_most) o
+    union all
+    select 'oldest_queued_delivery_seconds', coalesce(extract(epoch from v_now - min(o.created_at)), 0)::float
+    from (select d.created_at from app_public.deliveries d where d.status = 'queued' limit v_most) o
+    union all
+    -- How long the next try of one is due: with a mail server that is away none is late, for it is tried again later.
+    select 'late_delivery_seconds', coalesce(greatest(extract(epoch from v_now - min(o.next_attempt_at)), 0), 0)::float
+    from (
+      (select d.next_attempt_at from app_public.deliveries d
+       where d.status = 'queued' and d.urgent order by d.next_attempt_at limit 1)
+      union all
+      (select d.next_attempt_at from app_public.deliveries d
+       where d.status = 'queued' and not d.urgent order by d.next_attempt_at limit 1)) o
+    union all
+    select 'queued_deliveries', count(*)::float
+    from (select from app_public.deliveries d where d.status = 'queued' limit v_most) o
+    union all
+    select 'retried_deliveries', count(*)::float
+    from (select from app_public.deliveries d where d.status = 'queued' and d.attempts > 0 limit v_most) o
+    union all
+    select 'dead_deliveries', count(*)::float
+    from (select from app_public.deliveries d where d.status = 'dead' limit v_most) o
+    union all
+    select 'spared_bookings', count(*)::float
+    from (select from app_public.bookings b where b.spared_at is not null and b.ended_at is null limit v_most) o
+    union all
+    select 'stuck_entries', count(*)::float
+    from (select from app_public.waitlist_entries e where e.stuck_at is not null and e.ended_at is null limit v_most) o
+    union all
+    select 'waiting_entries', count(*)::float
+    from (select from app_public.waitlist_entries e where e.ended_at is null and e.status = 'waiting' limit v_most) o
+    union all
+    select 'live_offers', count(*)::float
+    from (select from app_public.waitlist_entries e where e.hold_id is not null limit v_most) o
+    union all
+    select 'open_holds', count(*)::float
+    from (select from app_public.bookings b where b.hold_expires_at is not null limit v_most) o
+    union all
+    -- Neither line, until they have been checked for the first time.
+    select s.name, s.value
+    from app_private.invariant_check c
+    cross join lateral (values
+      ('broken_invariants', c.broken::float),
+      ('invariants_checked_seconds', extract(epoch from v_now - c.checked_at)::float)) s (name, value);
+end
+$function$;
+grant execute on function app_private.vital_signs() to reslot_app;
+grant execute on function app_private.vital_signs() to reslot_worker;
+comment on function app_private.vital_signs() is 'For the servers'' and workers'' monitoring: how late what is due is, how much waits, how much went wrong. Counts stop at 10,000; ages are in seconds, 0 if nothing waits. Says nothing about anybody.';
 
 CREATE OR REPLACE FUNCTION app_private.wait_for_the_day_again(entry app_public.waitlist_entries)
  RETURNS void
@@ -8365,6 +11912,22 @@ AS $function$
 $function$;
 comment on function app_private.wall_time_if_any(timestamp without time zone,text) is 'The moment of a local time; the first, if it occurs twice; null, if daylight saving skips it.';
 
+CREATE OR REPLACE FUNCTION app_private.weekends(zone text, since timestamp with time zone, until timestamp with time zone)
+ RETURNS tstzmultirange
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select coalesce(range_agg(tstzrange(
+    (s.first + 7 * n)::timestamp at time zone zone, (s.first + 7 * n + 2)::timestamp at time zone zone)), '{}')
+  from (
+    -- The Saturday before, or of, the day it begins with.
+    select l.day - (extract(isodow from l.day)::integer + 1) % 7 as first
+    from (select (since at time zone zone)::date as day) l
+  ) s,
+  generate_series(0, (extract(epoch from until - since) / 604800)::integer + 1) n
+$function$;
+comment on function app_private.weekends(text,timestamp with time zone,timestamp with time zone) is 'Saturdays and Sundays of a place, from midnight to midnight, at least those that touch a span of time.';
+
 CREATE OR REPLACE FUNCTION app_private.why_not(slot app_public.slots, policy app_public.policy_versions, party app_private.party, now_at timestamp with time zone)
  RETURNS text
  LANGUAGE sql
@@ -8383,12 +11946,34 @@ AS $function$
 $function$;
 comment on function app_private.why_not(app_public.slots,app_public.policy_versions,app_private.party,timestamp with time zone) is 'Why a party cannot book a slot now; null if it can. The same rules as check_slot.';
 
+CREATE OR REPLACE FUNCTION app_private.wishes_of(entry app_public.waitlist_entries)
+ RETURNS app_private.wishes
+ LANGUAGE sql
+ IMMUTABLE
+RETURN ROW(NULL::text, NULL::text, NULL::text, NULL::text, (entry).provider_id, (entry).customer_address, (entry).customer_phone)::app_private.wishes;
+comment on function app_private.wishes_of(app_public.waitlist_entries) is 'What of an entry the booking has that it becomes.';
+
 CREATE OR REPLACE FUNCTION app_private.with_buffers(during tstzrange, policy app_public.policy_versions)
  RETURNS tstzrange
  LANGUAGE sql
  IMMUTABLE
 RETURN tstzrange((lower(during) - (policy).buffer_before), (upper(during) + (policy).buffer_after));
-comment on function app_private.with_buffers(tstzrange,app_public.policy_versions) is 'The range a booking occupies its resources.';
+comment on function app_private.with_buffers(tstzrange,app_public.policy_versions) is 'The range a slot occupies its resources.';
+
+CREATE OR REPLACE FUNCTION app_private.with_pools(resource_ids uuid[])
+ RETURNS uuid[]
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select array(
+    select unnest(with_pools.resource_ids)
+    union
+    select mate.resource_id
+    from app_public.offering_resources own
+    join app_public.offering_resources mate on mate.offering_id = own.offering_id and mate.in_pool
+    where own.resource_id = any (with_pools.resource_ids) and own.in_pool)
+$function$;
+comment on function app_private.with_pools(uuid[]) is 'These resources and all that may stand in for them.';
 
 CREATE OR REPLACE FUNCTION app_private.withdraw_links(delivery_id uuid, tokens text[])
  RETURNS integer
@@ -8432,6 +12017,34 @@ CREATE OR REPLACE FUNCTION app_private.without_ages(party app_private.party)
 RETURN ROW((party).size, NULL::integer, NULL::integer, NULL::integer, (party).size)::app_private.party;
 comment on function app_private.without_ages(app_private.party) is 'A party as a range of time is booked for it.';
 
+CREATE OR REPLACE FUNCTION app_private.work_of(resource_id uuid, since timestamp with time zone, until timestamp with time zone)
+ RETURNS SETOF app_public.calendar_line
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case b.status when 'held' then 'hold' else 'booking' end, b.starts_at, b.ends_at, lower(b.room), upper(b.room),
+    f.id, f.name, b.id, case when b.status <> 'held' then b.reference end, b.status, b.party_size,
+    case when b.status <> 'held' then c.name end, case when b.status <> 'held' then coalesce(b.customer_phone, c.phone) end,
+    null::uuid, null, case when b.status <> 'held' then b.customer_address end
+  from app_public.offering_resources x
+  join app_public.offerings f on f.id = x.offering_id
+  join app_public.bookings b on b.offering_id = f.id
+  join app_public.customers c on c.id = b.customer_id
+  where x.resource_id = work_of.resource_id and (not x.in_pool or b.provider_id = x.resource_id)
+    and b.slot_id is null
+    and b.status in ('held', 'pending', 'confirmed', 'in_progress', 'delivered', 'completed', 'no_show')
+    and b.starts_at < work_of.until and b.starts_at > work_of.since - interval '9000 hours' and b.ends_at > work_of.since
+  union all
+  select 'slot', s.starts_at, s.ends_at, lower(s.room), upper(s.room), f.id, f.name, null, null, null, s.taken, null, null, null,
+    null, null
+  from app_public.offering_resources x
+  join app_public.offerings f on f.id = x.offering_id
+  join app_public.slots s on s.offering_id = f.id
+  where x.resource_id = work_of.resource_id and s.cancelled_reason is null
+    and s.starts_at < work_of.until and s.starts_at > work_of.since - interval '9000 hours' and s.ends_at > work_of.since
+$function$;
+comment on function app_private.work_of(uuid,timestamp with time zone,timestamp with time zone) is 'The bookings, holds and slots of a resource between two moments.';
+
 CREATE OR REPLACE FUNCTION app_private.zone_of(offering_id uuid)
  RETURNS text
  LANGUAGE sql
@@ -8457,6 +12070,21 @@ AS $function$
   where c.id = zone_of_customer.customer_id
 $function$;
 comment on function app_private.zone_of_customer(uuid,uuid) is 'The time zone of a customer''s quiet hours: their own, else the offering''s.';
+
+CREATE OR REPLACE FUNCTION app_public.accept_booking(booking_id uuid, note text DEFAULT NULL::text)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+begin
+  perform app_private.lock_served_booking(booking_id);
+  return app_private.approve(booking_id, note);
+end
+$function$;
+grant execute on function app_public.accept_booking(uuid,text) to reslot_admin;
+grant execute on function app_public.accept_booking(uuid,text) to reslot_user;
+comment on function app_public.accept_booking(uuid,text) is 'For the provider and managers: agrees to a pending booking, with a note for its customer. Accepting again returns the same booking. Errors: RSNTF, RSSTA not pending, RSEXP too late, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.alter_slot(slot_id uuid, capacity integer DEFAULT NULL::integer, min_size integer DEFAULT NULL::integer, price numeric DEFAULT NULL::numeric)
  RETURNS app_public.slots
@@ -8501,6 +12129,38 @@ $function$;
 grant execute on function app_public.alter_slot(uuid,integer,integer,numeric) to reslot_admin;
 grant execute on function app_public.alter_slot(uuid,integer,integer,numeric) to reslot_user;
 comment on function app_public.alter_slot(uuid,integer,integer,numeric) is 'For managers: changes capacity, minimum size or price of a person of one slot; its schedule does not change it any more. More places go to the people waiting. Fewer than are booked are refused; offers beyond them are taken back, of who came last first. Bookings keep their price. Errors: RSNTF, RSSTA over or cancelled, RSARG, RSBLK more is booked (details: bookings).';
+
+CREATE OR REPLACE FUNCTION app_public.alternatives_of_booking(booking_id uuid)
+ RETURNS SETOF app_public.alternative
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 3
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  select * into v_booking from app_public.bookings b
+  where b.id = alternatives_of_booking.booking_id and b.status <> 'held';
+  if v_booking.id is null
+     or not (app_private.is_customer(v_booking.customer_id) or app_private.serves(v_booking)) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  elsif v_booking.slot_id is null then
+    return query select * from app_private.stand_ins(v_booking);
+  else
+    return query
+      select v_booking.offering_id, f.name, null::uuid, null::text, n."slotId", n."startsAt", n."endsAt",
+        (app_private.quote_for_slot(n."slotId", app_private.party_of_booking(v_booking), p)).price, v_booking.currency
+      from app_public.offerings f
+      join app_public.policy_versions p on p.id = v_booking.policy_version_id
+      cross join lateral jsonb_to_recordset(app_private.alternatives_to(v_booking))
+        as n ("slotId" uuid, "startsAt" timestamptz, "endsAt" timestamptz)
+      where f.id = v_booking.offering_id;
+  end if;
+end
+$function$;
+grant execute on function app_public.alternatives_of_booking(uuid) to reslot_admin;
+grant execute on function app_public.alternatives_of_booking(uuid) to reslot_user;
+comment on function app_public.alternatives_of_booking(uuid) is 'For the customer of a booking and those who serve it: what could be booked instead, at most three. For a range of time the providers and offerings of the same category that are free then, without whoever was to serve it; for places of a slot the nearest slots with room for the party. Errors: RSNTF.';
 
 CREATE OR REPLACE FUNCTION app_public.apply_policy(policy_id uuid)
  RETURNS integer
@@ -8599,13 +12259,14 @@ grant execute on function app_public.auto_cancel_now() to reslot_admin;
 grant execute on function app_public.auto_cancel_now() to reslot_user;
 comment on function app_public.auto_cancel_now() is 'For admins: does at once what the worker would do to bookings whose confirmation deadline has passed, sparing whom it would spare; returns those released. Errors: RSNTF not an admin.';
 
-CREATE OR REPLACE FUNCTION app_public.availability(offering_id uuid, "from" timestamp with time zone, "to" timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_public.availability(offering_id uuid, "from" timestamp with time zone, "to" timestamp with time zone, provider_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.free_range
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER ROWS 20
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
+  v_offering app_public.offerings;
   v_policy app_public.policy_versions;
   v_now timestamptz := app_private.clock();
   v_since timestamptz;
@@ -8616,7 +12277,9 @@ begin
      or app_private.elapsed("from", "to") > interval '2208 hours' then
     perform app_private.fail('RSARG', 'Ask for a range that ends after it starts and is at most 92 days long.');
   end if;
-  v_policy := app_private.policy_of(app_private.find_offering(offering_id));
+  v_offering := app_private.find_offering(offering_id);
+  v_policy := app_private.policy_of(v_offering);
+  perform app_private.check_provider(offering_id, provider_id);
   v_since := greatest("from", v_now + v_policy.booking_cutoff);
   v_until := least("to", v_now + make_interval(hours => 24 * v_policy.max_days_ahead));
   if v_since >= v_until then
@@ -8624,15 +12287,17 @@ begin
   end if;
   return query
     select lower(r), upper(r)
-    from unnest(app_private.free_ranges(
-      availability.offering_id, v_since, v_until, v_policy.buffer_before, v_policy.buffer_after)) r
-    where app_private.elapsed(lower(r), upper(r)) >= v_policy.min_duration;
+    from app_private.bookable_ranges(
+      availability.offering_id, v_since, v_until, v_policy.buffer_before + v_offering.travel_time,
+      v_policy.buffer_after + v_offering.travel_time, availability.provider_id) r
+    where app_private.elapsed(lower(r), upper(r)) >= coalesce(v_offering.duration, v_policy.min_duration)
+    order by r;
 end
 $function$;
-grant execute on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone) to reslot_admin;
-grant execute on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone) to reslot_anonymous;
-grant execute on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone) to reslot_user;
-comment on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone) is 'When an offering can be booked between two moments at most 92 days apart: open, not blacked out, not taken, far enough ahead, and long enough for the shortest booking. Errors: RSARG bad range, RSNTF no such offering.';
+grant execute on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone,uuid) to reslot_admin;
+grant execute on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone,uuid) to reslot_anonymous;
+grant execute on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone,uuid) to reslot_user;
+comment on function app_public.availability(uuid,timestamp with time zone,timestamp with time zone,uuid) is 'When an offering can be booked between two moments at most 92 days apart: open, not blacked out, not taken, far enough ahead, and long enough for the shortest booking. Where one of several providers serves it, with any of them, or with the one that is named: each range is free from end to end with the same one, and two of them may overlap. Errors: RSARG bad range, RSNTF no such offering or provider.';
 
 CREATE OR REPLACE FUNCTION app_public.availability_by_day(offering_id uuid, month date, party_size integer DEFAULT 1)
  RETURNS SETOF app_public.day_summary
@@ -8695,7 +12360,96 @@ end
 $function$;
 grant execute on function app_public.blackout_conflicts(uuid,timestamp with time zone,timestamp with time zone,uuid,uuid) to reslot_admin;
 grant execute on function app_public.blackout_conflicts(uuid,timestamp with time zone,timestamp with time zone,uuid,uuid) to reslot_user;
-comment on function app_public.blackout_conflicts(uuid,timestamp with time zone,timestamp with time zone,uuid,uuid) is 'For managers: the live bookings that a blackout of a resource, an offering or the whole organisation would hit. Errors: RSNTF, RSARG, RSTIM.';
+comment on function app_public.blackout_conflicts(uuid,timestamp with time zone,timestamp with time zone,uuid,uuid) is 'For managers, and for providers of themselves: the live bookings that a blackout of a resource, an offering or the whole organisation would hit. Errors: RSNTF, RSARG, RSTIM.';
+
+CREATE OR REPLACE FUNCTION app_public.book_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval, skip_conflicts boolean DEFAULT false, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
+ RETURNS app_public.recurring_bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_user app_public.users := app_private.require_user();
+  v_series app_public.recurring_bookings := app_private.checked_series(offering_id, rrule, first_date, local_start, duration);
+  v_id uuid := app_private.begin_idempotent('book_series', idempotency_key,
+    jsonb_build_array(offering_id, v_series.rrule, first_date, local_start, extract(epoch from v_series.duration),
+      skip_conflicts, party_size, purpose, special_requests, dietary_needs, access_needs));
+begin
+  if v_id is null then
+    v_series := app_private.book_occurrences(v_series, app_private.customer_of_user(v_user.id, v_series.organization_id),
+      app_private.checked_party(party_size), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs),
+      v_user.id, false, true, skip_conflicts);
+    perform app_private.end_idempotent('book_series', idempotency_key, v_series.id);
+    return v_series;
+  end if;
+  select * into v_series from app_public.recurring_bookings s where s.id = v_id;
+  return v_series;
+end
+$function$;
+grant execute on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text) to reslot_admin;
+grant execute on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text) to reslot_user;
+comment on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text) is 'Books a series for the signed-in user: a booking for each date of a rule, at the same local time (see `previewSeries`; without a duration, that of the offering). If a date cannot be booked nothing is, and the details list the dates (conflicts: date, startsAt, endsAt, code, message); with `skipConflicts` those are left out. Each booking is then reminded of, confirmed, released and changed by itself. Errors: RSAUT, RSVER, RSNTF no such offering, RSARG what is no rule, RSLIM more dates than the policy allows; of a date RSTIM, RSBLK, RSLIM, RSFUL.';
+
+CREATE OR REPLACE FUNCTION app_public.book_series_for(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval, skip_conflicts boolean DEFAULT false, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
+ RETURNS app_public.recurring_bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_series app_public.recurring_bookings;
+  v_id uuid;
+begin
+  if not app_private.is_manager_of(offering_id) then
+    perform app_private.fail('RSNTF', 'There is nothing by this id that you manage.');
+  elsif coalesce(needs_confirmation, true) and app_private.checked_text(email, 254) is null then
+    perform app_private.fail('RSARG', 'Without an e-mail address nobody can be asked to confirm: enter the series as needing no confirmation.');
+  end if;
+  v_series := app_private.checked_series(offering_id, rrule, first_date, local_start, duration);
+  v_id := app_private.begin_idempotent('book_series_for', idempotency_key,
+    jsonb_build_array(offering_id, v_series.rrule, first_date, local_start, extract(epoch from v_series.duration),
+      skip_conflicts, name, email, phone, locale, party_size, purpose, needs_confirmation, special_requests,
+      dietary_needs, access_needs));
+  if v_id is null then
+    v_series := app_private.book_occurrences(v_series, app_private.guest(v_series.organization_id, name, email, phone, locale),
+      app_private.checked_party(party_size), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs),
+      app_private.current_user_id(), true, coalesce(needs_confirmation, true), skip_conflicts);
+    perform app_private.end_idempotent('book_series_for', idempotency_key, v_series.id);
+    return v_series;
+  end if;
+  select * into v_series from app_public.recurring_bookings s where s.id = v_id;
+  return v_series;
+end
+$function$;
+grant execute on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text) to reslot_admin;
+grant execute on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text) to reslot_user;
+comment on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text) is 'For managers: books a series for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSARG, RSLIM; of a date RSTIM, RSBLK, RSFUL (details: conflicts).';
+
+CREATE OR REPLACE FUNCTION app_public.bookings_contact_phone(booking app_public.bookings)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select c.phone from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+  where b.id = booking.id and app_private.sees_booking(b)
+$function$;
+grant execute on function app_public.bookings_contact_phone(app_public.bookings) to reslot_admin;
+grant execute on function app_public.bookings_contact_phone(app_public.bookings) to reslot_user;
+comment on function app_public.bookings_contact_phone(app_public.bookings) is 'How to reach who booked; also for the provider.';
+
+CREATE OR REPLACE FUNCTION app_public.bookings_customer_name(booking app_public.bookings)
+ RETURNS text
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select c.name from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+  where b.id = booking.id and app_private.sees_booking(b)
+$function$;
+grant execute on function app_public.bookings_customer_name(app_public.bookings) to reslot_admin;
+grant execute on function app_public.bookings_customer_name(app_public.bookings) to reslot_user;
+comment on function app_public.bookings_customer_name(app_public.bookings) is 'Who booked; also for the provider, who does not see the customer otherwise.';
 
 CREATE OR REPLACE FUNCTION app_public.bookings_needing_no_confirmation(organization_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.bookings
@@ -8723,6 +12477,15 @@ grant execute on function app_public.bookings_reminder_sent(app_public.bookings)
 grant execute on function app_public.bookings_reminder_sent(app_public.bookings) to reslot_user;
 comment on function app_public.bookings_reminder_sent(app_public.bookings) is 'Whether the mail server has accepted the reminder that asks for confirmation.';
 
+CREATE OR REPLACE FUNCTION app_public.bookings_response_time(booking app_public.bookings)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE
+RETURN make_interval(secs => (EXTRACT(epoch FROM ((booking).answered_at - (booking).made_at)))::double precision);
+grant execute on function app_public.bookings_response_time(app_public.bookings) to reslot_admin;
+grant execute on function app_public.bookings_response_time(app_public.bookings) to reslot_user;
+comment on function app_public.bookings_response_time(app_public.bookings) is 'How long the request waited for its answer, in hours and seconds; null while there is none, or where none is needed.';
+
 CREATE OR REPLACE FUNCTION app_public.bookings_that_would_be_released(organization_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.bookings
  LANGUAGE sql
@@ -8749,19 +12512,19 @@ AS $function$
 declare
   v_booking app_public.bookings;
 begin
-  perform app_private.require_booking(booking_id, true, true);
+  if not app_private.is_provider_of(booking_id) then
+    perform app_private.require_booking(booking_id, true, true);
+  end if;
   v_booking := app_private.lock_booking(booking_id);
   if v_booking.status = 'held'
-     or not (app_private.is_customer(v_booking.customer_id) or app_private.is_manager_of(v_booking.offering_id)) then
+     or not (app_private.is_customer(v_booking.customer_id) or app_private.serves(v_booking)) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
+  elsif refund is not null and not app_private.is_manager_of(v_booking.offering_id) then
+    perform app_private.fail('RSARG', 'What is given back is for the policy to say, or for a manager.');
   end if;
   -- A manager who has booked for themselves is the manager once it has begun.
   if app_private.is_customer(v_booking.customer_id)
-     and not ((refund is not null or v_booking.starts_at <= app_private.clock())
-              and app_private.is_manager_of(v_booking.offering_id)) then
-    if refund is not null then
-      perform app_private.fail('RSARG', 'What is given back is for the policy to say, or for a manager.');
-    end if;
+     and not ((refund is not null or v_booking.starts_at <= app_private.clock()) and app_private.serves(v_booking)) then
     return app_private.end_booking_by_customer(booking_id, reason);
   end if;
   return app_private.end_booking_by_manager(booking_id, reason, refund);
@@ -8769,7 +12532,35 @@ end
 $function$;
 grant execute on function app_public.cancel_booking(uuid,text,numeric) to reslot_admin;
 grant execute on function app_public.cancel_booking(uuid,text,numeric) to reslot_user;
-comment on function app_public.cancel_booking(uuid,text,numeric) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers also later and with a reason. A customer gets back what the policy says for that time before the start, in `refund`; a manager gives all of the price back, or another amount. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
+comment on function app_public.cancel_booking(uuid,text,numeric) is 'Cancels a booking; its room goes at once to the people waiting. Customers until the start, managers and the provider also later and with a reason; then its customer is told who else has time. A customer gets back what the policy says for that time before the start, in `refund`; a provider gives all of the price back, a manager that or another amount. Cancelling again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not live any more, RSTIM already begun, RSARG no reason, or too long.';
+
+CREATE OR REPLACE FUNCTION app_public.cancel_series(booking_id uuid, scope app_public.series_scope, reason text DEFAULT NULL::text)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  if scope = 'this' then
+    return next app_public.cancel_booking(booking_id, reason);
+    return;
+  end if;
+  if not app_private.is_provider_of(booking_id) then
+    perform app_private.require_booking(booking_id, true, true);
+  end if;
+  v_booking := app_private.lock_series(booking_id, scope);
+  if not (app_private.is_customer(v_booking.customer_id) or app_private.serves(v_booking)) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+  return query select * from app_private.end_rest_of_series(
+    v_booking, scope, reason, not app_private.is_customer(v_booking.customer_id));
+end
+$function$;
+grant execute on function app_public.cancel_series(uuid,app_public.series_scope,text) to reslot_admin;
+grant execute on function app_public.cancel_series(uuid,app_public.series_scope,text) to reslot_user;
+comment on function app_public.cancel_series(uuid,app_public.series_scope,text) is 'Cancels this booking of a series, this one and those that follow, or all; what has begun, is over or has ended stays as it is. Out come those that were cancelled; again: none. The room goes at once to the people waiting, and the customer is told once. Customers get back what the policy says for each; managers and the provider give a reason and all of the price. Errors: RSNTF no such booking or not yours, RSARG not of a series, no reason, or too long; of `this` those of cancelBooking.';
 
 CREATE OR REPLACE FUNCTION app_public.cancel_slot(slot_id uuid, reason text, cancel_bookings boolean DEFAULT false)
  RETURNS app_public.slots
@@ -8854,6 +12645,36 @@ grant execute on function app_public.claim_slot(uuid) to reslot_admin;
 grant execute on function app_public.claim_slot(uuid) to reslot_user;
 comment on function app_public.claim_slot(uuid) is 'Claims the place held for one''s waitlist entry; inside the last call, the place if it is still free. Claiming again returns the same booking. Errors: RSNTF no such entry or not yours, RSEXP the offer is over, RSSTA not your turn, RSFUL somebody was faster, RSTIM, RSBLK.';
 
+CREATE OR REPLACE FUNCTION app_public.clear_offences(customer_id uuid, reason text)
+ RETURNS app_public.customers
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_reason text := app_private.checked_text(reason, 500);
+  v_customer app_public.customers;
+begin
+  if not exists (
+    select from app_public.customers c
+    where c.id = clear_offences.customer_id and app_private.is_manager_in(c.organization_id)
+  ) then
+    perform app_private.fail('RSNTF', 'There is no such customer.');
+  elsif v_reason is null then
+    perform app_private.fail('RSARG', 'Please give a reason; it goes into the log.');
+  end if;
+  perform app_private.lock_customer(customer_id);
+  perform set_config('reslot.reason', v_reason, true);
+  update app_public.customers c set offences_cleared_at = app_private.clock()
+  where c.id = clear_offences.customer_id
+  returning * into v_customer;
+  return v_customer;
+end
+$function$;
+grant execute on function app_public.clear_offences(uuid,text) to reslot_admin;
+grant execute on function app_public.clear_offences(uuid,text) to reslot_user;
+comment on function app_public.clear_offences(uuid,text) is 'For managers of the whole organisation: what a customer did not use until now counts no longer. Who did so and why is in the log, which the customer can read. What waits for approval already still does. Errors: RSNTF, RSARG no reason, or too long.';
+
 CREATE OR REPLACE FUNCTION app_public.close_slot(slot_id uuid, reason text)
  RETURNS app_public.slots
  LANGUAGE plpgsql
@@ -8881,6 +12702,32 @@ grant execute on function app_public.close_slot(uuid,text) to reslot_admin;
 grant execute on function app_public.close_slot(uuid,text) to reslot_user;
 comment on function app_public.close_slot(uuid,text) is 'For managers: takes a slot off sale, with a reason. Bookings stay, offers are taken back, and who waits keeps the place. Errors: RSNTF, RSSTA over or cancelled, RSARG.';
 
+CREATE OR REPLACE FUNCTION app_public.complete_booking(booking_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_begun_booking(booking_id);
+begin
+  if v_booking.status = 'completed' then
+    return v_booking;
+  elsif v_booking.status = 'delivered' and not app_private.is_manager_of(v_booking.offering_id) then
+    perform app_private.fail('RSSTA', 'This booking waits for the word of its customer, and is completed by time without it.');
+  elsif v_booking.status = 'in_progress' and (
+    select p.requires_delivery from app_public.policy_versions p where p.id = v_booking.policy_version_id) then
+    perform app_private.fail('RSSTA', 'This booking has to be delivered first.');
+  elsif v_booking.status not in ('in_progress', 'delivered') then
+    perform app_private.fail('RSSTA', format('This booking is %s.', replace(v_booking.status::text, '_', ' ')));
+  end if;
+  return app_private.end_booking(v_booking.id, 'completed', null);
+end
+$function$;
+grant execute on function app_public.complete_booking(uuid) to reslot_admin;
+grant execute on function app_public.complete_booking(uuid) to reslot_user;
+comment on function app_public.complete_booking(uuid) is 'For the provider and managers: completes a booking that has begun, before its end comes; what is left of its time goes to the people waiting. One that is delivered only managers complete for its customer. Completing again returns the same booking. Errors: RSNTF, RSTIM not begun yet, RSSTA not in progress, or to be delivered first.';
+
 CREATE OR REPLACE FUNCTION app_public.confirm_booking(booking_id uuid)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
@@ -8901,6 +12748,27 @@ $function$;
 grant execute on function app_public.confirm_booking(uuid) to reslot_admin;
 grant execute on function app_public.confirm_booking(uuid) to reslot_user;
 comment on function app_public.confirm_booking(uuid) is 'The customer confirms that they will come; also before the reminder. Confirming again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA released or not live any more, RSTIM already begun.';
+
+CREATE OR REPLACE FUNCTION app_public.confirm_delivery(booking_id uuid)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  perform app_private.require_booking(booking_id, true, false);
+  v_booking := app_private.lock_booking(booking_id);
+  if not app_private.is_customer(v_booking.customer_id) or v_booking.status = 'held' then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+  return app_private.confirm_delivered(booking_id);
+end
+$function$;
+grant execute on function app_public.confirm_delivery(uuid) to reslot_admin;
+grant execute on function app_public.confirm_delivery(uuid) to reslot_user;
+comment on function app_public.confirm_delivery(uuid) is 'The customer confirms that what was booked was delivered; it is completed. Confirming again returns the same booking. Errors: RSNTF no such booking or not yours, RSSTA not delivered, or completed by time already.';
 
 CREATE OR REPLACE FUNCTION app_public.create_blackout(organization_id uuid, starts_at timestamp with time zone, ends_at timestamp with time zone, reason text, offering_id uuid DEFAULT NULL::uuid, resource_id uuid DEFAULT NULL::uuid, kind app_public.blackout_kind DEFAULT 'custom'::app_public.blackout_kind, cancel_bookings boolean DEFAULT false, idempotency_key text DEFAULT NULL::text)
  RETURNS app_public.blackouts
@@ -8926,15 +12794,16 @@ begin
   if num_nonnulls(offering_id, resource_id) = 1 then
     perform app_private.lock_room(array(select app_private.offerings_hit(v_blackout)));
   end if;
-  if not coalesce(cancel_bookings, false) then
-    perform app_private.refuse_blackout(v_blackout);
-  end if;
   insert into app_public.blackouts (
     organization_id, offering_id, resource_id, starts_at, ends_at, kind, reason, cancels_bookings, created_by)
   values (v_blackout.organization_id, v_blackout.offering_id, v_blackout.resource_id, v_blackout.starts_at,
     v_blackout.ends_at, coalesce(create_blackout.kind, 'custom'), v_reason, coalesce(cancel_bookings, false),
     app_private.current_user_id())
   returning * into v_blackout;
+  if num_nonnulls(offering_id, resource_id) = 1 then
+    perform app_private.stand_in_for(b) from app_private.bookings_hit(v_blackout) b where v_blackout.resource_id is not null;
+  end if;
+  perform app_private.refuse_blackout(v_blackout) where not v_blackout.cancels_bookings;
   if num_nonnulls(offering_id, resource_id) = 1 then
     perform app_private.clear_for_blackout(b, v_reason) from app_private.bookings_hit(v_blackout) b;
   else
@@ -8946,9 +12815,9 @@ end
 $function$;
 grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) to reslot_admin;
 grant execute on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) to reslot_user;
-comment on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) is 'For managers: closes a resource, an offering, or the whole organisation for a time. Over bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
+comment on function app_public.create_blackout(uuid,timestamp with time zone,timestamp with time zone,text,uuid,uuid,app_public.blackout_kind,boolean,text) is 'For managers: closes a resource, an offering, or the whole organisation for a time; for providers: takes time off, with their own resource. Bookings that another of several providers can serve are given to them, and their customers told. Over other bookings it is refused with their list, unless told to cancel them. Errors: RSNTF, RSARG, RSTIM, RSBLK bookings in the way (details: bookings).';
 
-CREATE OR REPLACE FUNCTION app_public.create_booking(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.create_booking(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -8965,11 +12834,11 @@ begin
   v_id := app_private.begin_idempotent('create_booking', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, purpose,
       slot_id, adults, children, infants,
-      special_requests, dietary_needs, access_needs));
+      special_requests, dietary_needs, access_needs, provider_id, customer_address, customer_phone));
   if v_id is null then
     v_booking := app_private.book(
       app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id,
-      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs), v_user.id, false, true);
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs, provider_id, customer_address, customer_phone), v_user.id, false, true);
     perform app_private.end_idempotent('create_booking', idempotency_key, v_booking.id);
     return v_booking;
   end if;
@@ -8977,11 +12846,11 @@ begin
   return v_booking;
 end
 $function$;
-grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text) to reslot_admin;
-grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text) to reslot_user;
-comment on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
+grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text,uuid,text,text) to reslot_admin;
+grant execute on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text,uuid,text,text) to reslot_user;
+comment on function app_public.create_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,integer,integer,integer,text,text,text,uuid,text,text) is 'Books free room for the signed-in user: a range of time (start and end as moments, with an offset, or as local times of the offering), or places of a slot, for `partySize` adults or for adults, children and infants. What has a fixed duration needs no end; where one of several providers serves it, `providerId` names one, and else one of those who are free is chosen. What goes to the customer needs `customerAddress`, and `customerPhone` if the account has no number. Where the policy asks for a manager''s yes the booking is pending until then. Errors: RSAUT, RSVER, RSNTF no such offering or provider, RSTIM not bookable at that time, RSBLK blacked out, RSLIM daily limit or size of the party, RSFUL taken (details: alternatives, mayWait; of a slot also placesLeft), RSARG bad or repeated argument.';
 
-CREATE OR REPLACE FUNCTION app_public.create_booking_for(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.create_booking_for(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -9003,11 +12872,11 @@ begin
   v_id := app_private.begin_idempotent('create_booking_for', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), name, email,
       phone, locale, party_size, purpose, needs_confirmation, slot_id, adults, children, infants,
-      special_requests, dietary_needs, access_needs));
+      special_requests, dietary_needs, access_needs, provider_id, customer_address, customer_phone));
   if v_id is null then
     v_booking := app_private.book(
       app_private.guest(v_offering.organization_id, name, email, phone, locale), offering_id, v_during, slot_id,
-      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs), app_private.current_user_id(),
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs, provider_id, customer_address, customer_phone), app_private.current_user_id(),
       true, coalesce(needs_confirmation, true));
     perform app_private.end_idempotent('create_booking_for', idempotency_key, v_booking.id);
     return v_booking;
@@ -9016,9 +12885,9 @@ begin
   return v_booking;
 end
 $function$;
-grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text) to reslot_admin;
-grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text) to reslot_user;
-comment on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
+grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text,uuid,text,text) to reslot_admin;
+grant execute on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text,uuid,text,text) to reslot_user;
+comment on function app_public.create_booking_for(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,text,text,text,integer,text,boolean,text,uuid,integer,integer,integer,text,text,text,uuid,text,text) is 'For managers: books for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSTIM, RSBLK, RSFUL, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.deactivate_account(cancel_bookings boolean DEFAULT true)
  RETURNS app_public.users
@@ -9063,6 +12932,42 @@ $function$;
 grant execute on function app_public.decline_slot(uuid) to reslot_admin;
 grant execute on function app_public.decline_slot(uuid) to reslot_user;
 comment on function app_public.decline_slot(uuid) is 'Lets an offer go; the next person hears at once. Errors: RSNTF no such entry or not yours, RSEXP already over, RSSTA nothing is offered.';
+
+CREATE OR REPLACE FUNCTION app_public.deliver_booking(booking_id uuid, notes text DEFAULT NULL::text, recommendations text DEFAULT NULL::text)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings := app_private.lock_begun_booking(booking_id);
+  v_now timestamptz := app_private.clock();
+begin
+  if v_booking.status in ('delivered', 'completed') and v_booking.delivered_at is not null then
+    return v_booking;
+  elsif v_booking.status <> 'in_progress' then
+    perform app_private.fail('RSSTA', format('This booking is %s.', replace(v_booking.status::text, '_', ' ')));
+  elsif app_private.lacks_photo(v_booking, 1) then
+    perform app_private.fail('RSARG', 'This delivery needs a photo: please add one first.');
+  end if;
+  update app_public.bookings b
+  set status = 'delivered', delivered_at = v_now, awaits_delivery_since = null, expires_at = null,
+      delivery_notes = app_private.checked_text(notes, 2000),
+      recommendations = app_private.checked_text(deliver_booking.recommendations, 2000),
+      -- Of the version it was made under, and kept: the mail says so.
+      delivery_answer_by = v_now + (
+        select p.complete_delivered_after from app_public.policy_versions p where p.id = b.policy_version_id)
+  where b.id = v_booking.id
+  returning * into v_booking;
+  -- What is left of its time goes to the people waiting.
+  perform app_private.give_back_room(v_booking.id);
+  perform app_private.notify_customer(v_booking.customer_id, 'booking_delivered', v_booking.id, null);
+  return v_booking;
+end
+$function$;
+grant execute on function app_public.deliver_booking(uuid,text,text) to reslot_admin;
+grant execute on function app_public.deliver_booking(uuid,text,text) to reslot_user;
+comment on function app_public.deliver_booking(uuid,text,text) is 'For the provider and managers: says that what was booked is done, once it has begun, with notes and recommendations for the customer (at most 2,000 characters each). The customer is asked to confirm; unanswered it is completed when the policy says. What is left of its time goes to the people waiting. Delivering again returns the same booking. Errors: RSNTF, RSTIM not begun yet, RSSTA cancelled, over or not accepted yet, RSARG also without a photo where the policy wants one.';
 
 CREATE OR REPLACE FUNCTION app_public.erase_customer(customer_id uuid)
  RETURNS app_public.customers
@@ -9135,6 +13040,50 @@ grant execute on function app_public.expire_due() to reslot_admin;
 grant execute on function app_public.expire_due() to reslot_user;
 comment on function app_public.expire_due() is 'For admins: ends at once the offers, requests and waitlist entries that are overdue; says how many. Errors: RSNTF not an admin.';
 
+CREATE OR REPLACE FUNCTION app_public.expire_overdue_bookings(organization_id uuid DEFAULT NULL::uuid)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 100
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_id uuid;
+begin
+  perform app_private.require_admin();
+  -- As the worker does it: an admin who calls for it touches none of them.
+  perform set_config('reslot.via', 'job', true);
+  foreach v_id in array app_private.lock_due('{await_delivery,expire}') loop
+    continue when not exists (
+      select from app_public.bookings b
+      where b.id = v_id and b.expires_at <= (select app_private.clock())
+        and b.organization_id = coalesce(expire_overdue_bookings.organization_id, b.organization_id));
+    -- What comes before it, if nobody has done that either.
+    perform app_private.await_delivery(v_id);
+    perform app_private.expire_booking(v_id);
+    return query select b.* from app_public.bookings b where b.id = v_id and b.status = 'expired';
+  end loop;
+end
+$function$;
+grant execute on function app_public.expire_overdue_bookings(uuid) to reslot_admin;
+grant execute on function app_public.expire_overdue_bookings(uuid) to reslot_user;
+comment on function app_public.expire_overdue_bookings(uuid) is 'For admins: does at once what the worker would do to bookings whose grace is over, of one organisation or of all; returns those that expired. Errors: RSNTF not an admin.';
+
+CREATE OR REPLACE FUNCTION app_public.expired_bookings(organization_id uuid DEFAULT NULL::uuid)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE sql
+ STABLE SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select b.* from app_public.bookings b
+  where b.status = 'expired' and not b.unclaimed
+    and (expired_bookings.organization_id is null or b.organization_id = expired_bookings.organization_id)
+    and (app_private.is_admin() or b.offering_id = any (array(select app_private.managed_offering_ids())))
+  order by b.ended_at desc, b.id
+$function$;
+grant execute on function app_public.expired_bookings(uuid) to reslot_admin;
+grant execute on function app_public.expired_bookings(uuid) to reslot_user;
+comment on function app_public.expired_bookings(uuid) is 'For managers: requests that nobody answered and bookings of which nobody said that they were done, the last first; `endedReason` says which. (What a policy in dry run would have ended has `wouldExpireAt`.)';
+
 CREATE OR REPLACE FUNCTION app_public.export_my_data()
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -9166,10 +13115,29 @@ begin
       select coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('offering', f.name) order by b.id), '[]')
       from app_public.bookings b join app_public.offerings f on f.id = b.offering_id
       where b.customer_id = any (v_customer_ids)),
+    'photos', (
+      select coalesce(jsonb_agg(to_jsonb(p) order by p.id), '[]')
+      from app_public.bookings b join app_public.booking_photos p on p.booking_id = b.id
+      where b.customer_id = any (v_customer_ids)),
+    'reviews', (
+      select coalesce(jsonb_agg(to_jsonb(v) order by v.id), '[]')
+      from app_public.bookings b join app_public.reviews v on v.id = b.review_id
+      where b.customer_id = any (v_customer_ids)),
+    'payments', (
+      select coalesce(jsonb_agg(to_jsonb(y) order by y.id), '[]')
+      from app_public.payments y join app_public.bookings b on b.id = y.booking_id
+      where b.customer_id = any (v_customer_ids)),
+    'automationEvents', (
+      select coalesce(jsonb_agg(to_jsonb(e) - 'error' order by e.id), '[]')
+      from app_public.automation_events e join app_public.bookings b on b.id = e.booking_id
+      where b.customer_id = any (v_customer_ids)),
     'waitlistEntries', (
       select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('offering', f.name) order by e.id), '[]')
       from app_public.waitlist_entries e join app_public.offerings f on f.id = e.offering_id
       where e.customer_id = any (v_customer_ids)),
+    'bookingsByMail', (
+      select coalesce(jsonb_agg(to_jsonb(r) order by r.notification_id), '[]')
+      from app_private.guest_requests r where r.customer_id = any (v_customer_ids)),
     'notifications', (
       select coalesce(jsonb_agg(to_jsonb(n) || jsonb_build_object('sentTo', d.address, 'sentAt', d.sent_at) order by n.id), '[]')
       from app_public.notifications n left join app_public.deliveries d on d.notification_id = n.id
@@ -9183,7 +13151,7 @@ end
 $function$;
 grant execute on function app_public.export_my_data() to reslot_admin;
 grant execute on function app_public.export_my_data() to reslot_user;
-comment on function app_public.export_my_data() is 'Everything that is held about the signed-in user, as JSON: account, sessions, memberships, customers, bookings, waitlist entries, notifications, audit log. Errors: RSAUT.';
+comment on function app_public.export_my_data() is 'Everything that is held about the signed-in user, as JSON: account, sessions, memberships, customers, bookings, payments, what time did to them, what is known of their photos, reviews, waitlist entries, bookings asked for by mail, notifications, audit log. Errors: RSAUT.';
 
 CREATE OR REPLACE FUNCTION app_public.failed_deliveries(organization_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.deliveries
@@ -9212,6 +13180,25 @@ $function$;
 grant execute on function app_public.failed_deliveries(uuid) to reslot_admin;
 grant execute on function app_public.failed_deliveries(uuid) to reslot_user;
 comment on function app_public.failed_deliveries(uuid) is 'For managers: mails that are dead, came back, or have failed at least once and are being retried; newest first.';
+
+CREATE OR REPLACE FUNCTION app_public.figures(from_day date, to_day date, organization_id uuid DEFAULT NULL::uuid, resource_id uuid DEFAULT NULL::uuid, offering_id uuid DEFAULT NULL::uuid, by_day boolean DEFAULT true)
+ RETURNS SETOF app_public.figure
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+ SET work_mem TO '32MB'
+AS $function$
+declare
+  v_ids uuid[] := app_private.managed_offerings_in(from_day, to_day, organization_id, resource_id, offering_id);
+begin
+  return query
+    select f.* from app_private.figures_of(
+      v_ids, figures.resource_id, from_day, to_day, coalesce(by_day, true), app_private.longest_booking(v_ids)) f;
+end
+$function$;
+grant execute on function app_public.figures(date,date,uuid,uuid,uuid,boolean) to reslot_admin;
+grant execute on function app_public.figures(date,date,uuid,uuid,uuid,boolean) to reslot_user;
+comment on function app_public.figures(date,date,uuid,uuid,uuid,boolean) is 'For managers: ghosts, confirmations, offers, refills, utilisation and more, for each resource and local day (or, without `byDay`, for the whole range), of the offerings they manage. At most 366 days; admins name an organisation, a resource or an offering. Days on which nothing was open and nothing happened are left out. Errors: RSARG, RSNTF nothing of yours.';
 
 CREATE OR REPLACE FUNCTION app_public.find_bookings(text text DEFAULT NULL::text, organization_id uuid DEFAULT NULL::uuid, offering_id uuid DEFAULT NULL::uuid, status app_public.booking_status DEFAULT NULL::app_public.booking_status, "from" timestamp with time zone DEFAULT NULL::timestamp with time zone, "to" timestamp with time zone DEFAULT NULL::timestamp with time zone)
  RETURNS SETOF app_public.bookings
@@ -9297,7 +13284,7 @@ grant execute on function app_public.job_health() to reslot_admin;
 grant execute on function app_public.job_health() to reslot_user;
 comment on function app_public.job_health() is 'For admins: is everything due being done, and everything owed being sent? Errors: RSNTF not an admin.';
 
-CREATE OR REPLACE FUNCTION app_public.join_waitlist(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, note text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, day date DEFAULT NULL::date, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
+CREATE OR REPLACE FUNCTION app_public.join_waitlist(offering_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, party_size integer DEFAULT 1, note text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, day date DEFAULT NULL::date, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text)
  RETURNS app_public.waitlist_entries
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -9321,11 +13308,12 @@ begin
   end if;
   v_id := app_private.begin_idempotent('join_waitlist', idempotency_key,
     jsonb_build_array(offering_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), party_size, note,
-      slot_id, day::text, adults, children, infants));
+      slot_id, day::text, adults, children, infants, provider_id, customer_address, customer_phone));
   if v_id is null then
     v_entry := app_private.join_queue(
       app_private.customer_of_user(v_user.id, v_offering.organization_id), offering_id, v_during, slot_id, day,
-      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(note, 500));
+      app_private.checked_party(party_size, adults, children, infants), app_private.checked_text(note, 500),
+      app_private.checked_wishes(null, null, null, null, provider_id, customer_address, customer_phone));
     perform app_private.end_idempotent('join_waitlist', idempotency_key, v_entry.id);
     return v_entry;
   end if;
@@ -9333,9 +13321,43 @@ begin
   return v_entry;
 end
 $function$;
-grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer) to reslot_admin;
-grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer) to reslot_user;
-comment on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer) is 'Waits for taken room: a range of time, places of a slot, or places of any slot of a local date. When it (or a longer range around it) is freed, it is held for one person after another, by priority and time of joining. Errors: RSAUT, RSVER, RSNTF no such offering, RSOFF no waiting list here, RSTIM, RSBLK not bookable at that time, RSAVL free: book it, RSDUP already waiting or booked, RSLIM daily limit or size of the party, RSARG.';
+grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer,uuid,text,text) to reslot_admin;
+grant execute on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer,uuid,text,text) to reslot_user;
+comment on function app_public.join_waitlist(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,integer,text,text,uuid,date,integer,integer,integer,uuid,text,text) is 'Waits for taken room: a range of time, places of a slot, or places of any slot of a local date. What has a fixed duration needs no end; where one of several providers serves it, whoever of them is free first, or the one that is named, will do. What goes to the customer needs an address and a number, as in `createBooking`. When it (or a longer range around it) is freed, it is held for one person after another, by priority and time of joining. Errors: RSAUT, RSVER, RSNTF no such offering or provider, RSOFF no waiting list here, RSTIM, RSBLK not bookable at that time, RSAVL free: book it, RSDUP already waiting or booked, RSLIM daily limit or size of the party, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.keep_booking(booking_id uuid, reason text)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_reason text := app_private.checked_text(reason, 500);
+  v_booking app_public.bookings;
+begin
+  if not app_private.is_provider_of(booking_id) then
+    perform app_private.require_booking(booking_id, false, true);
+  end if;
+  v_booking := app_private.lock_booking(booking_id);
+  if not (app_private.is_provider_of(booking_id) or app_private.is_manager_of(v_booking.offering_id)) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  elsif v_booking.status <> 'in_progress' or v_booking.expires_at is null then
+    perform app_private.fail('RSSTA', format('This booking is %s and does not expire.', replace(v_booking.status::text, '_', ' ')));
+  elsif v_reason is null then
+    perform app_private.fail('RSARG', 'Please give a reason; it goes into the log.');
+  end if;
+  perform set_config('reslot.reason', v_reason, true);
+  update app_public.bookings b
+  set expires_at = greatest(b.expires_at, app_private.expiry_of(v_booking, greatest(b.ends_at, app_private.clock()))),
+      would_expire_at = null
+  where b.id = v_booking.id
+  returning * into v_booking;
+  return v_booking;
+end
+$function$;
+grant execute on function app_public.keep_booking(uuid,text) to reslot_admin;
+grant execute on function app_public.keep_booking(uuid,text) to reslot_user;
+comment on function app_public.keep_booking(uuid,text) is 'For the provider and managers: it is still being worked on, so the grace until it expires begins anew. The reason goes into the log. Errors: RSNTF, RSSTA not in progress, or it does not expire, RSARG no reason, or too long.';
 
 CREATE OR REPLACE FUNCTION app_public.leave_waitlist(entry_id uuid)
  RETURNS app_public.waitlist_entries
@@ -9370,7 +13392,10 @@ begin
   select * into v_blackout from app_public.blackouts k where k.id = lift_blackout.blackout_id;
   if v_blackout.id is null
      or not (app_private.is_manager_in(v_blackout.organization_id)
-             or coalesce(app_private.is_manager_of(v_blackout.offering_id), false)) then
+             or coalesce(app_private.is_manager_of(v_blackout.offering_id), false)
+             -- One's own time off, not what a manager has entered.
+             or coalesce(v_blackout.created_by = app_private.current_user_id()
+               and v_blackout.resource_id in (select app_private.own_resource_ids()), false)) then
     perform app_private.fail('RSNTF', 'There is no such blackout.');
   end if;
   if num_nonnulls(v_blackout.offering_id, v_blackout.resource_id) = 1 then
@@ -9399,7 +13424,7 @@ end
 $function$;
 grant execute on function app_public.lift_blackout(uuid) to reslot_admin;
 grant execute on function app_public.lift_blackout(uuid) to reslot_user;
-comment on function app_public.lift_blackout(uuid) is 'For managers: ends a blackout; its time goes to the people waiting. Lifting again returns the same blackout. Errors: RSNTF.';
+comment on function app_public.lift_blackout(uuid) is 'For managers, and for providers of their own time off: ends a blackout; its time goes to the people waiting. Lifting again returns the same blackout. Errors: RSNTF.';
 
 CREATE OR REPLACE FUNCTION app_public.mark_no_show(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings
@@ -9408,10 +13433,12 @@ CREATE OR REPLACE FUNCTION app_public.mark_no_show(booking_id uuid, reason text 
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_booking app_public.bookings := app_private.lock_managed_booking(booking_id);
+  v_booking app_public.bookings := app_private.lock_served_booking(booking_id);
 begin
   if v_booking.status = 'no_show' then
     return v_booking;
+  elsif v_booking.delivered_at is not null then
+    perform app_private.fail('RSSTA', 'This booking was delivered.');
   elsif v_booking.status not in ('confirmed', 'in_progress', 'completed') then
     perform app_private.fail('RSSTA', format('This booking is %s.', replace(v_booking.status::text, '_', ' ')));
   elsif v_booking.starts_at > app_private.clock() then
@@ -9422,7 +13449,7 @@ end
 $function$;
 grant execute on function app_public.mark_no_show(uuid,text) to reslot_admin;
 grant execute on function app_public.mark_no_show(uuid,text) to reslot_user;
-comment on function app_public.mark_no_show(uuid,text) is 'For managers: records that nobody came; what is left of the time goes to the people waiting. Errors: RSNTF, RSSTA, RSTIM not begun yet.';
+comment on function app_public.mark_no_show(uuid,text) is 'For managers and the provider: records that nobody came; what is left of the time goes to the people waiting. Errors: RSNTF, RSSTA also if it was delivered, RSTIM not begun yet.';
 
 CREATE OR REPLACE FUNCTION app_public.mark_notifications_read(ids uuid[] DEFAULT NULL::uuid[])
  RETURNS integer
@@ -9460,7 +13487,8 @@ begin
   end if;
   return query
     select m.id, u.id, u.name, u.email, m.role, m.all_offerings,
-           array(select x.offering_id from app_public.membership_offerings x where x.membership_id = m.id order by 1)
+           array(select x.offering_id from app_public.membership_offerings x where x.membership_id = m.id order by 1),
+           m.resource_id
     from app_public.memberships m join app_public.users u on u.id = m.user_id
     where m.organization_id = members.organization_id
     order by m.role, m.id;
@@ -9519,7 +13547,7 @@ grant execute on function app_public.message_slot(uuid,text,text,text) to reslot
 grant execute on function app_public.message_slot(uuid,text,text,text) to reslot_user;
 comment on function app_public.message_slot(uuid,text,text,text) is 'For managers: writes to everybody who has booked a slot that has not begun, one message a customer, and says to how many. At most 2000 characters, with a subject of 200 or none. Errors: RSNTF, RSARG empty or too long, RSSTA over or cancelled, RSTIM begun.';
 
-CREATE OR REPLACE FUNCTION app_public.modify_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, purpose text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, party_size integer DEFAULT NULL::integer, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.modify_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, purpose text DEFAULT NULL::text, slot_id uuid DEFAULT NULL::uuid, party_size integer DEFAULT NULL::integer, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -9530,6 +13558,7 @@ declare
   v_before app_public.bookings := v_booking;
   v_during tstzrange := tstzrange(v_booking.starts_at, v_booking.ends_at);
 begin
+  perform app_private.check_provider(v_booking.offering_id, provider_id);
   if v_booking.slot_id is null and num_nonnulls(slot_id, party_size, adults, children, infants) > 0 then
     perform app_private.fail('RSARG', 'This was booked by the hour; it has no slot, and its party is just a number.');
   elsif num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
@@ -9538,17 +13567,15 @@ begin
     end if;
     v_during := app_private.requested_range(v_booking.offering_id, starts_at, ends_at, local_starts_at, local_ends_at);
   end if;
-  if num_nonnulls(purpose, special_requests, dietary_needs, access_needs) > 0 then
-    update app_public.bookings b
-    set purpose = app_private.changed_text(b.purpose, modify_booking.purpose),
-        special_requests = app_private.changed_text(b.special_requests, modify_booking.special_requests),
-        dietary_needs = app_private.changed_text(b.dietary_needs, modify_booking.dietary_needs),
-        access_needs = app_private.changed_text(b.access_needs, modify_booking.access_needs)
-    where b.id = booking_id
-    returning * into v_booking;
+  if num_nonnulls(purpose, special_requests, dietary_needs, access_needs, customer_address, customer_phone) > 0 then
+    v_booking := app_private.change_words(v_booking, row(
+      purpose, special_requests, dietary_needs, access_needs, null, customer_address, customer_phone)::app_private.wishes);
   end if;
   if v_during <> tstzrange(v_before.starts_at, v_before.ends_at) then
-    v_booking := app_private.move_booking(v_booking, v_during, app_private.is_manager_of(v_booking.offering_id));
+    v_booking := app_private.move_booking(
+      v_booking, v_during, app_private.is_manager_of(v_booking.offering_id), modify_booking.provider_id);
+  elsif modify_booking.provider_id <> v_booking.provider_id then
+    v_booking := app_private.ask_for_provider(v_booking, modify_booking.provider_id);
   elsif num_nonnulls(slot_id, party_size, adults, children, infants) > 0 then
     v_booking := app_private.change_places(v_booking, slot_id,
       case when num_nonnulls(party_size, adults, children, infants) > 0
@@ -9556,23 +13583,52 @@ begin
   end if;
   if to_jsonb(v_before) <> to_jsonb(v_booking) then
     perform app_private.note_modification(v_before, v_booking);
-    if v_booking.status = 'pending' and v_before.sequence <> v_booking.sequence then
-      perform app_private.notify_managers(v_booking.offering_id, 'booking_requested', v_booking.id, null,
-        jsonb_build_object('sequence', v_booking.sequence));
+    if v_booking.status = 'pending' and not v_booking.awaits_payment and v_before.sequence <> v_booking.sequence then
+      perform app_private.tell_who_decides(v_booking);
     end if;
     perform app_private.notify_customer(v_booking.customer_id, 'booking_modified', v_booking.id, null, jsonb_build_object(
       'sequence', v_booking.sequence, 'status', v_booking.status,
       'actor', case when app_private.is_customer(v_booking.customer_id) then 'customer' else 'manager' end, 'previous', jsonb_build_object(
         'startsAt', v_before.starts_at, 'endsAt', v_before.ends_at,
         'partySize', v_before.party_size, 'price', v_before.price,
+        'provider', app_private.previous_provider(v_before, v_booking),
         'purpose', case when v_before.purpose is distinct from v_booking.purpose then coalesce(v_before.purpose, '') end)));
   end if;
   return v_booking;
 end
 $function$;
-grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text) to reslot_admin;
-grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text) to reslot_user;
-comment on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose and needs, or all of it at once. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty text removes the old one. Errors: RSNTF no such booking or not yours, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
+grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text,uuid,text,text) to reslot_admin;
+grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text,uuid,text,text) to reslot_user;
+comment on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text,uuid,text,text) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose and needs, the address it goes to, or all of it at once. What has a fixed duration needs no end. Who serves it stays, if they are free then, and else another does; `providerId` asks for one. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty text removes the old one. Errors: RSNTF no such booking or not yours, or no such provider, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.modify_series(booking_id uuid, scope app_public.series_scope, local_start time without time zone DEFAULT NULL::time without time zone, duration interval DEFAULT NULL::interval, party_size integer DEFAULT NULL::integer, purpose text DEFAULT NULL::text, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, skip_conflicts boolean DEFAULT false)
+ RETURNS SETOF app_public.series_occurrence
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_duration interval := app_private.in_seconds(duration);
+begin
+  perform app_private.require_booking(booking_id, true, true);
+  -- The customer first: a move counts against the limit of the day.
+  perform app_private.lock_customer(b.customer_id) from app_public.bookings b where b.id = modify_series.booking_id;
+  v_booking := app_private.lock_series(booking_id, scope);
+  if not (app_private.is_customer(v_booking.customer_id) or app_private.is_manager_of(v_booking.offering_id)) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  elsif local_start >= time '24:00' or not v_duration between interval '1 minute' and interval '720 hours'
+     or not party_size between 1 and 100000 then
+    perform app_private.fail('RSARG', 'The start, the duration or the number of people cannot be right.');
+  end if;
+  return query select * from app_private.change_rest_of_series(v_booking, scope, local_start, v_duration, party_size,
+    row(purpose, special_requests, dietary_needs, access_needs, null, null, null)::app_private.wishes,
+    app_private.is_manager_of(v_booking.offering_id), skip_conflicts);
+end
+$function$;
+grant execute on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean) to reslot_admin;
+grant execute on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean) to reslot_user;
+comment on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean) is 'Changes this booking of a series, this one and those that follow, or all that are still to come: when they begin on their dates (local time), how long they last, how many people, purpose and needs; an empty text removes the old one. Moving clears the confirmation of attendance and re-arms the reminders. If one cannot be moved nothing is changed, and the details list why (conflicts); with `skipConflicts` those stay as they are. Out comes what became of each. Errors: RSNTF no such booking or not yours, RSARG not of a series, or a bad value; of a date RSTIM, RSBLK, RSLIM, RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_public.my_bookings(upcoming boolean DEFAULT NULL::boolean)
  RETURNS SETOF app_public.bookings
@@ -9620,6 +13676,18 @@ $function$;
 grant execute on function app_public.my_waitlist(boolean) to reslot_admin;
 grant execute on function app_public.my_waitlist(boolean) to reslot_user;
 comment on function app_public.my_waitlist(boolean) is 'The signed-in user''s waitlist entries, by start; each has its position and, if offered, the seconds left. `live` false: ended ones as well.';
+
+CREATE OR REPLACE FUNCTION app_public.offerings_average_rating(offering app_public.offerings)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select round(avg(v.rating), 2) from app_public.reviews v where v.offering_id = offering.id
+$function$;
+grant execute on function app_public.offerings_average_rating(app_public.offerings) to reslot_admin;
+grant execute on function app_public.offerings_average_rating(app_public.offerings) to reslot_anonymous;
+grant execute on function app_public.offerings_average_rating(app_public.offerings) to reslot_user;
+comment on function app_public.offerings_average_rating(app_public.offerings) is 'The average of its reviews, to two places; null while there is none. How many there are: `reviews { totalCount }`.';
 
 CREATE OR REPLACE FUNCTION app_public.open_slot(slot_id uuid)
  RETURNS app_public.slots
@@ -9700,6 +13768,80 @@ grant execute on function app_public.planned_slots(uuid,date,date) to reslot_adm
 grant execute on function app_public.planned_slots(uuid,date,date) to reslot_user;
 comment on function app_public.planned_slots(uuid,date,date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG, RSSTA no resource.';
 
+CREATE OR REPLACE FUNCTION app_public.preview_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval)
+ RETURNS SETOF app_public.series_occurrence
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_series app_public.recurring_bookings := app_private.checked_series(offering_id, rrule, first_date, local_start, duration);
+  v_policy app_public.policy_versions := app_private.policy_of(app_private.find_offering(offering_id));
+  v_customer uuid := (select c.id from app_public.customers c
+    where c.user_id = app_private.current_user_id() and c.organization_id = v_series.organization_id);
+  v_now timestamptz := app_private.clock();
+  v_own tstzmultirange := '{}';
+  v_during tstzrange;
+  v_date date;
+  v_line app_public.series_occurrence;
+begin
+  foreach v_date in array app_private.series_dates(v_series, v_policy) loop
+    v_line := row(v_date, null, null, null, null, null);
+    begin
+      v_during := app_private.occurrence_range(v_series.offering_id, v_date, v_series.local_start, v_series.duration);
+      v_line.starts_at := lower(v_during);
+      v_line.ends_at := upper(v_during);
+      perform app_private.check_times(v_series.offering_id, v_policy, v_during, v_now, true);
+      perform app_private.check_daily_bookings(v_customer, v_series.offering_id, v_policy, lower(v_during), null);
+      v_during := app_private.room_for(v_series.offering_id, v_during, v_policy);
+      -- A series may also stand in its own way.
+      if v_own && v_during or not app_private.is_free(v_series.offering_id, v_during) then
+        perform app_private.fail('RSFUL', 'This time is taken.');
+      end if;
+      v_own := v_own + tstzmultirange(v_during);
+    exception
+      when others then
+        if not app_private.is_conflict(sqlstate) then
+          raise;
+        end if;
+        v_line.code := sqlstate;
+        v_line.message := sqlerrm;
+    end;
+    return next v_line;
+  end loop;
+end
+$function$;
+grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval) to reslot_admin;
+grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval) to reslot_anonymous;
+grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval) to reslot_user;
+comment on function app_public.preview_series(uuid,text,date,time without time zone,interval) is 'What would come of a series: for each date its start and end, and what stands in the way, as it is at this moment. Changes nothing, keeps nothing. The rule is one of RFC 5545 with FREQ (DAILY, WEEKLY, MONTHLY), INTERVAL, BYDAY, BYMONTHDAY and either COUNT or UNTIL. Errors: RSNTF no such offering, RSARG what is no rule, RSLIM more dates than the policy allows.';
+
+CREATE OR REPLACE FUNCTION app_public.provider_calendar("from" timestamp with time zone, "to" timestamp with time zone, resource_id uuid DEFAULT NULL::uuid)
+ RETURNS SETOF app_public.calendar_line
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_resource app_public.resources := app_private.require_calendar(resource_id);
+begin
+  if "from" is null or "to" is null or "from" >= "to"
+     or "from" < '1900-01-01 00:00Z' or "to" > '9999-01-01 00:00Z'
+     or app_private.elapsed("from", "to") > interval '2208 hours' then
+    perform app_private.fail('RSARG', 'Ask for a range that ends after it starts and is at most 92 days long.');
+  end if;
+  return query
+    select l.* from (
+      select * from app_private.work_of(v_resource.id, "from", "to")
+      union all
+      select * from app_private.absence_of(v_resource, "from", "to")) l
+    order by l.starts_at, l.ends_at, l.kind, l.booking_id;
+end
+$function$;
+grant execute on function app_public.provider_calendar(timestamp with time zone,timestamp with time zone,uuid) to reslot_admin;
+grant execute on function app_public.provider_calendar(timestamp with time zone,timestamp with time zone,uuid) to reslot_user;
+comment on function app_public.provider_calendar(timestamp with time zone,timestamp with time zone,uuid) is 'For providers their own calendar, for managers that of a resource: bookings with whom they are for, holds, slots, time off and what lies outside the working hours, between two moments at most 92 days apart. Errors: RSNTF no such resource of yours, RSARG bad range, or several resources of yours.';
+
 CREATE OR REPLACE FUNCTION app_public.quote(slot_id uuid, party_size integer DEFAULT 1, adults integer DEFAULT NULL::integer, children integer DEFAULT NULL::integer, infants integer DEFAULT NULL::integer)
  RETURNS app_public.quote
  LANGUAGE plpgsql
@@ -9724,6 +13866,100 @@ grant execute on function app_public.quote(uuid,integer,integer,integer,integer)
 grant execute on function app_public.quote(uuid,integer,integer,integer,integer) to reslot_user;
 comment on function app_public.quote(uuid,integer,integer,integer,integer) is 'What a party pays for a slot, if it books now: adults, children and infants by the rates of the policy, group discount, and tax. The same figures are kept with the booking. Errors: RSNTF no such slot, RSARG.';
 
+CREATE OR REPLACE FUNCTION app_public.rebook_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, slot_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_old app_public.bookings;
+  v_slot_id uuid;
+  v_during tstzrange;
+  v_id uuid;
+  v_booking app_public.bookings;
+begin
+  perform app_private.require_booking(booking_id, true, true);
+  select * into v_old from app_public.bookings b where b.id = booking_id;
+  v_slot_id := coalesce(slot_id, v_old.slot_id);
+  v_during := tstzrange(v_old.starts_at, v_old.ends_at);
+  if v_slot_id is not null or num_nonnulls(starts_at, ends_at, local_starts_at, local_ends_at) > 0 then
+    v_during := app_private.requested_room(
+      v_old.offering_id, v_slot_id, starts_at, ends_at, local_starts_at, local_ends_at);
+  end if;
+  v_id := app_private.begin_idempotent('rebook_booking', idempotency_key, jsonb_build_array(
+    booking_id, extract(epoch from lower(v_during)), extract(epoch from upper(v_during)), v_slot_id));
+  if v_id is null then
+    v_booking := app_private.book_again(booking_id, v_during, v_slot_id);
+    perform app_private.end_idempotent('rebook_booking', idempotency_key, v_booking.id);
+    return v_booking;
+  end if;
+  select * into v_booking from app_public.bookings b where b.id = v_id;
+  return v_booking;
+end
+$function$;
+grant execute on function app_public.rebook_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,uuid,text) to reslot_admin;
+grant execute on function app_public.rebook_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,uuid,text) to reslot_user;
+comment on function app_public.rebook_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,uuid,text) is 'Books again what was cancelled, released or has expired: the same offering, party and needs, at the same time or slot, or at another that is named. At today''s price and rules, as a new booking. For its customer, or for them by a manager. Errors: RSNTF no such booking or not yours, RSSTA it has not ended like that, RSVER, RSTIM, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.record_payment(booking_id uuid, amount numeric, method app_public.payment_method, reference text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_id uuid := app_private.begin_idempotent('record_payment', idempotency_key,
+    jsonb_build_array(booking_id, amount, method, reference));
+  v_booking app_public.bookings;
+  v_payment app_public.payments;
+begin
+  v_booking := app_private.lock_served_booking(booking_id);
+  if v_id is not null then
+    select * into v_payment from app_public.payments y where y.id = v_id;
+    return v_payment;
+  elsif method is null or method = 'stripe' then
+    perform app_private.fail('RSARG', 'What can be recorded are cash and transfers; Stripe tells us itself.');
+  end if;
+  v_payment := app_private.record(v_booking, amount, method, reference);
+  perform app_private.end_idempotent('record_payment', idempotency_key, v_payment.id);
+  return v_payment;
+end
+$function$;
+grant execute on function app_public.record_payment(uuid,numeric,app_public.payment_method,text,text) to reslot_admin;
+grant execute on function app_public.record_payment(uuid,numeric,app_public.payment_method,text,text) to reslot_user;
+comment on function app_public.record_payment(uuid,numeric,app_public.payment_method,text,text) is 'For managers and the provider: the customer has paid in cash or by transfer; at least what is due, at most what is left of the price. A booking that waits for it is confirmed. Errors: RSNTF, RSSTA nothing to be paid, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.record_refund(payment_id uuid, amount numeric, idempotency_key text DEFAULT NULL::text)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_id uuid := app_private.begin_idempotent('record_refund', idempotency_key, jsonb_build_array(payment_id, amount));
+  v_payment app_public.payments;
+begin
+  perform app_private.lock_served_booking((
+    select y.booking_id from app_public.payments y where y.id = record_refund.payment_id));
+  select * into v_payment from app_public.payments y where y.id = record_refund.payment_id for no key update;
+  if v_id is not null then
+    return v_payment;
+  elsif v_payment.processed_at is null then
+    perform app_private.fail('RSSTA', 'This has not been paid.');
+  elsif v_payment.method = 'stripe' then
+    perform app_private.fail('RSARG', 'What was paid by Stripe is given back there; we hear of it.');
+  end if;
+  perform app_private.checked_amount(amount, v_payment.amount - v_payment.refunded, v_payment.currency);
+  v_payment := app_private.note_refund(v_payment.id, v_payment.refunded + amount);
+  perform app_private.end_idempotent('record_refund', idempotency_key, v_payment.id);
+  return v_payment;
+end
+$function$;
+grant execute on function app_public.record_refund(uuid,numeric,text) to reslot_admin;
+grant execute on function app_public.record_refund(uuid,numeric,text) to reslot_user;
+comment on function app_public.record_refund(uuid,numeric,text) is 'For managers and the provider: so much of a payment in cash or by transfer was given back by hand; `refundDue` says how much should be. Errors: RSNTF, RSSTA not paid, RSARG.';
+
 CREATE OR REPLACE FUNCTION app_public.reject_booking(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings
  LANGUAGE plpgsql
@@ -9731,13 +13967,13 @@ CREATE OR REPLACE FUNCTION app_public.reject_booking(booking_id uuid, reason tex
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 begin
-  perform app_private.lock_managed_booking(booking_id);
+  perform app_private.lock_served_booking(booking_id);
   return app_private.reject(booking_id, reason);
 end
 $function$;
 grant execute on function app_public.reject_booking(uuid,text) to reslot_admin;
 grant execute on function app_public.reject_booking(uuid,text) to reslot_user;
-comment on function app_public.reject_booking(uuid,text) is 'For managers: declines a pending booking; its room goes to the people waiting. Errors: RSNTF, RSSTA not pending, RSARG.';
+comment on function app_public.reject_booking(uuid,text) is 'For managers and the provider: declines a pending booking; its room goes to the people waiting, and its customer is told who else has time. Errors: RSNTF, RSSTA not pending, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.remove_member(membership_id uuid)
  RETURNS app_public.memberships
@@ -9767,6 +14003,104 @@ $function$;
 grant execute on function app_public.remove_member(uuid) to reslot_admin;
 grant execute on function app_public.remove_member(uuid) to reslot_user;
 comment on function app_public.remove_member(uuid) is 'For owners: takes somebody''s role away. Everybody may give up their own. Errors: RSNTF, RSSTA the only owner.';
+
+CREATE OR REPLACE FUNCTION app_public.remove_photo(photo_id uuid)
+ RETURNS app_public.booking_photos
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_photo app_public.booking_photos;
+begin
+  select b.* into v_booking
+  from app_public.booking_photos p join app_public.bookings b on b.id = p.booking_id
+  where p.id = remove_photo.photo_id;
+  if v_booking.id is null or not app_private.serves(v_booking) then
+    perform app_private.fail('RSNTF', 'There is no such photo that you can delete.');
+  end if;
+  v_booking := app_private.lock_booking_for_photo(v_booking.id);
+  if v_booking.status = 'delivered' and app_private.lacks_photo(v_booking, 2) then
+    perform app_private.fail('RSSTA', 'This delivery needs a photo: please add another one first.');
+  end if;
+  delete from app_public.booking_photos p where p.id = remove_photo.photo_id returning * into v_photo;
+  if v_photo.id is null then
+    perform app_private.fail('RSNTF', 'There is no such photo that you can delete.');
+  end if;
+  return v_photo;
+end
+$function$;
+grant execute on function app_public.remove_photo(uuid) to reslot_admin;
+grant execute on function app_public.remove_photo(uuid) to reslot_user;
+comment on function app_public.remove_photo(uuid) is 'For the provider and managers, until the booking is completed: deletes a photo; its file is removed within minutes. Errors: RSNTF, RSSTA over, or the only photo of a delivery that needs one.';
+
+CREATE OR REPLACE FUNCTION app_public.repeated_offenders(organization_id uuid DEFAULT NULL::uuid, at_least integer DEFAULT NULL::integer)
+ RETURNS SETOF app_public.offender
+ LANGUAGE sql
+ STABLE SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+  select g.id, c.id, c.name, (count(*) filter (where b.status = 'auto_cancelled'))::integer,
+    (count(*) filter (where b.status = 'no_show'))::integer, max(b.ended_at), c.offences_cleared_at
+  from app_public.organizations g
+  cross join app_private.default_policy(g.id) p
+  join app_public.bookings b on b.organization_id = g.id and b.status in ('auto_cancelled', 'no_show')
+    and b.ended_at > (select app_private.clock()) - p.offence_window
+  join app_public.customers c on c.id = b.customer_id and c.erased_at is null
+    and b.ended_at > coalesce(c.offences_cleared_at, '-infinity')
+  where (repeated_offenders.organization_id is null or g.id = repeated_offenders.organization_id)
+    and (app_private.is_admin() or b.offering_id = any (array(select app_private.managed_offering_ids())))
+  group by g.id, c.id, p.offence_limit
+  having count(*) >= coalesce(at_least, p.offence_limit + 1, 2)
+  order by count(*) desc, max(b.ended_at) desc, c.id
+$function$;
+grant execute on function app_public.repeated_offenders(uuid,integer) to reslot_admin;
+grant execute on function app_public.repeated_offenders(uuid,integer) to reslot_user;
+comment on function app_public.repeated_offenders(uuid,integer) is 'For managers: customers who lately had bookings released unconfirmed or did not come to them, worst first, counted over the offerings one manages and the `offenceWindow` of the default policy. `atLeast`: how many; left out, more than its `offenceLimit`, or two where there is none.';
+
+CREATE OR REPLACE FUNCTION app_public.reply_to_review(review_id uuid, reply text)
+ RETURNS app_public.reviews
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_review app_public.reviews;
+  v_reply text := app_private.checked_text(reply_to_review.reply, 2000);
+begin
+  if not exists (
+    select from app_public.bookings b where b.review_id = reply_to_review.review_id and app_private.serves(b)) then
+    perform app_private.fail('RSNTF', 'There is no such review that you can answer.');
+  elsif v_reply is null then
+    perform app_private.fail('RSARG', 'The answer has no words.');
+  end if;
+  select * into v_review from app_public.reviews v where v.id = reply_to_review.review_id for no key update;
+  if v_review.replied_at is null then
+    update app_public.reviews v set reply = v_reply, replied_at = app_private.clock()
+    where v.id = v_review.id
+    returning * into v_review;
+  elsif v_review.reply is distinct from v_reply then
+    perform app_private.fail('RSDUP', 'This review has its answer already.');
+  end if;
+  return v_review;
+end
+$function$;
+grant execute on function app_public.reply_to_review(uuid,text) to reslot_admin;
+grant execute on function app_public.reply_to_review(uuid,text) to reslot_user;
+comment on function app_public.reply_to_review(uuid,text) is 'The provider of a booking, or a manager, answers its review, once, in at most 2,000 characters. The same again returns the same review. Errors: RSNTF no such review that is theirs to answer, RSDUP answered already, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.resources_average_rating(resource app_public.resources)
+ RETURNS numeric
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select round(avg(v.rating), 2) from app_public.reviews v where v.provider_id = resource.id
+$function$;
+grant execute on function app_public.resources_average_rating(app_public.resources) to reslot_admin;
+grant execute on function app_public.resources_average_rating(app_public.resources) to reslot_anonymous;
+grant execute on function app_public.resources_average_rating(app_public.resources) to reslot_user;
+comment on function app_public.resources_average_rating(app_public.resources) is 'The average of the reviews of what it served as a provider, to two places; null while there is none.';
 
 CREATE OR REPLACE FUNCTION app_public.retry_delivery(delivery_id uuid)
  RETURNS app_public.deliveries
@@ -9804,6 +14138,70 @@ $function$;
 grant execute on function app_public.retry_delivery(uuid) to reslot_admin;
 grant execute on function app_public.retry_delivery(uuid) to reslot_user;
 comment on function app_public.retry_delivery(uuid) is 'For managers: tries a failed mail again at once. Errors: RSNTF, RSSTA nothing to retry.';
+
+CREATE OR REPLACE FUNCTION app_public.revenue(from_day date, to_day date, organization_id uuid DEFAULT NULL::uuid, resource_id uuid DEFAULT NULL::uuid, offering_id uuid DEFAULT NULL::uuid, by_day boolean DEFAULT true)
+ RETURNS SETOF app_public.revenue_figure
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_ids uuid[] := app_private.managed_offerings_in(from_day, to_day, organization_id, resource_id, offering_id);
+begin
+  return query
+    select r.id, r.name, case when revenue.by_day is not false then (b.starts_at at time zone b.zone)::date end as on_day, b.currency,
+      (count(*) filter (where k.kept))::integer, sum(b.price), sum(coalesce(b.refund, 0)), sum(b.price - coalesce(b.refund, 0)),
+      round(avg(b.price) filter (where k.kept), 2)
+    from app_private.figure_bookings(v_ids, revenue.resource_id, from_day, to_day, interval '0') b
+    left join app_public.resources r on r.id = b.resource_id
+    cross join lateral (select b.status in ('confirmed', 'in_progress', 'delivered', 'completed') as kept) k
+    where not b.unclaimed and b.status <> 'pending'
+    group by r.id, r.name, on_day, b.currency
+    order by on_day, r.name, r.id, b.currency;
+end
+$function$;
+grant execute on function app_public.revenue(date,date,uuid,uuid,uuid,boolean) to reslot_admin;
+grant execute on function app_public.revenue(date,date,uuid,uuid,uuid,boolean) to reslot_user;
+comment on function app_public.revenue(date,date,uuid,uuid,uuid,boolean) is 'For managers: what bookings brought, for each resource, local day (or, without `byDay`, for the whole range) and currency: prices less refunds. Otherwise as `figures`; a booking that uses several resources is in the line of each. Errors: RSARG, RSNTF nothing of yours.';
+
+CREATE OR REPLACE FUNCTION app_public.review_booking(booking_id uuid, rating integer, words text DEFAULT NULL::text)
+ RETURNS app_public.reviews
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_review app_public.reviews;
+  v_words text := app_private.checked_text(review_booking.words, 2000);
+begin
+  perform app_private.require_booking(booking_id, true, false);
+  -- The customer first, who may be on their way to be erased. No room changes, so then the booking's own row is enough.
+  perform app_private.lock_customer(b.customer_id) from app_public.bookings b where b.id = review_booking.booking_id;
+  select * into v_booking from app_public.bookings b where b.id = review_booking.booking_id for no key update;
+  if not app_private.is_customer(v_booking.customer_id) or v_booking.status = 'held' then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  elsif v_booking.review_id is not null then
+    select * into v_review from app_public.reviews v where v.id = v_booking.review_id;
+    if (v_review.rating, v_review.words) is distinct from (review_booking.rating, v_words) then
+      perform app_private.fail('RSDUP', 'You have reviewed this booking already.');
+    end if;
+    return v_review;
+  elsif v_booking.status <> 'completed' then
+    perform app_private.fail('RSSTA', 'A booking can be reviewed once it is completed.');
+  elsif rating is null or rating not between 1 and 5 then
+    perform app_private.fail('RSARG', 'The rating has to be from 1 to 5.');
+  end if;
+  insert into app_public.reviews (organization_id, offering_id, provider_id, rating, words)
+  values (v_booking.organization_id, v_booking.offering_id, v_booking.provider_id, review_booking.rating, v_words)
+  returning * into v_review;
+  update app_public.bookings b set review_id = v_review.id where b.id = v_booking.id;
+  return v_review;
+end
+$function$;
+grant execute on function app_public.review_booking(uuid,integer,text) to reslot_admin;
+grant execute on function app_public.review_booking(uuid,integer,text) to reslot_user;
+comment on function app_public.review_booking(uuid,integer,text) is 'The customer reviews a completed booking, once: a rating from 1 to 5, and words, of at most 2,000 characters. Everybody can read it; the name is not shown. The same again returns the same review. Errors: RSNTF no such booking or not yours, RSSTA not completed, RSDUP reviewed already, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.revise_policy(policy_id uuid, changes jsonb)
  RETURNS app_public.policy_versions
@@ -9850,7 +14248,7 @@ grant execute on function app_public.revise_policy(uuid,jsonb) to reslot_admin;
 grant execute on function app_public.revise_policy(uuid,jsonb) to reslot_user;
 comment on function app_public.revise_policy(uuid,jsonb) is 'For managers: adds a version with some rules changed (`{"confirm_deadline": "03:00:00"}`; names as in policy_versions). New bookings follow it; live ones keep the version they were made under until `applyPolicy`. Errors: RSNTF, RSARG.';
 
-CREATE OR REPLACE FUNCTION app_public.set_member(organization_id uuid, email text, role app_public.member_role, all_offerings boolean DEFAULT NULL::boolean, offering_ids uuid[] DEFAULT NULL::uuid[])
+CREATE OR REPLACE FUNCTION app_public.set_member(organization_id uuid, email text, role app_public.member_role, all_offerings boolean DEFAULT NULL::boolean, offering_ids uuid[] DEFAULT NULL::uuid[], resource_id uuid DEFAULT NULL::uuid)
  RETURNS app_public.memberships
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -9884,20 +14282,20 @@ begin
   if v_membership.role = 'owner' and set_member.role <> 'owner' then
     perform app_private.refuse_last_owner(organization_id, v_user_id);
   end if;
-  insert into app_public.memberships as m (organization_id, user_id, role, all_offerings)
-  values (set_member.organization_id, v_user_id, set_member.role, v_all)
+  insert into app_public.memberships as m (organization_id, user_id, role, all_offerings, resource_id)
+  values (set_member.organization_id, v_user_id, set_member.role, v_all, set_member.resource_id)
   on conflict on constraint memberships_one_per_user
-  do update set role = excluded.role, all_offerings = excluded.all_offerings
+  do update set role = excluded.role, all_offerings = excluded.all_offerings, resource_id = excluded.resource_id
   returning * into v_membership;
   perform app_private.name_offerings(v_membership, offering_ids);
   return v_membership;
 end
 $function$;
-grant execute on function app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[]) to reslot_admin;
-grant execute on function app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[]) to reslot_user;
-comment on function app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[]) is 'For owners: gives the account with this address a role in the organisation, or changes it. Managers manage the offerings that are named, or, if none is, all. Errors: RSNTF no such organisation of yours, no verified account, or offerings of another organisation; RSSTA the only owner; RSARG.';
+grant execute on function app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[],uuid) to reslot_admin;
+grant execute on function app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[],uuid) to reslot_user;
+comment on function app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[],uuid) is 'For owners: gives the account with this address a role in the organisation, or changes it. Managers manage the offerings that are named, or, if none is, all. Whoever serves bookings is a resource, `resourceId`: they see what it serves, its calendar, and may take time off. Errors: RSNTF no such organisation of yours, no verified account, or offerings or a resource of another organisation; RSSTA the only owner; RSARG.';
 
-CREATE OR REPLACE FUNCTION app_public.set_offering_resources(offering_id uuid, resource_ids uuid[])
+CREATE OR REPLACE FUNCTION app_public.set_offering_resources(offering_id uuid, resource_ids uuid[], pool_ids uuid[] DEFAULT '{}'::uuid[])
  RETURNS app_public.offerings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -9905,34 +14303,52 @@ CREATE OR REPLACE FUNCTION app_public.set_offering_resources(offering_id uuid, r
 AS $function$
 declare
   v_offering app_public.offerings;
+  v_all uuid[] := coalesce(resource_ids, '{}') || coalesce(pool_ids, '{}');
+  v_before uuid[];
 begin
   select * into v_offering from app_public.offerings f where f.id = set_offering_resources.offering_id;
   if v_offering.id is null or not app_private.is_manager_in(v_offering.organization_id)
-     or exists (select from unnest(resource_ids) i (id)
+     or exists (select from unnest(v_all) i (id)
                 where not exists (select from app_public.resources r
                                   where r.id = i.id and r.organization_id = v_offering.organization_id)) then
     perform app_private.fail('RSNTF', 'There is no such offering or resource.');
-  elsif coalesce(cardinality(resource_ids), 0) not between 1 and 50 then
+  elsif cardinality(v_all) not between 1 and 50 then
     perform app_private.fail('RSARG', 'An offering uses 1 to 50 resources.');
+  elsif resource_ids && pool_ids then
+    perform app_private.fail('RSARG', 'A resource is used by every booking, or is one of several of which one is used; not both.');
+  elsif v_offering.allocation = 'capacity' and cardinality(pool_ids) > 0 then
+    perform app_private.fail('RSARG', 'A slot takes all of its resources: what is booked by the place has no pool.');
   end if;
-  perform app_private.lock_room(array[v_offering.id]);
-  if exists (select from app_public.bookings b where b.offering_id = v_offering.id and b.ended_at is null)
-     or exists (select from app_public.waitlist_entries e where e.offering_id = v_offering.id and e.ended_at is null)
-     or exists (select from app_public.slots s where s.offering_id = v_offering.id and s.ended_at is null) then
+  -- With all that uses what is new here, for it may serve at once who waits; before them what nothing uses yet, so that
+  -- two offerings that begin to use it do so one after the other.
+  perform from app_public.resources r
+  where r.id = any (v_all) and not exists (select from app_public.offering_resources x where x.resource_id = r.id)
+  order by r.id for no key update;
+  perform app_private.lock_room(v_offering.id || array(
+    select x.offering_id from app_public.offering_resources x where x.resource_id = any (v_all)));
+  v_before := app_private.resources_of(v_offering.id);
+  if (exists (select from app_public.bookings b where b.offering_id = v_offering.id and b.ended_at is null)
+      or exists (select from app_public.waitlist_entries e where e.offering_id = v_offering.id and e.ended_at is null)
+      or exists (select from app_public.slots s where s.offering_id = v_offering.id and s.ended_at is null))
+     and not app_private.is_change_of_pool(v_offering, resource_ids, pool_ids) then
     perform app_private.fail('RSSTA', 'This offering has bookings, slots or people waiting; create a new one and archive this one.');
   elsif v_offering.allocation = 'exclusive'
-     and not exists (select from app_public.resources r where r.id = any (resource_ids) and not r.shared) then
+     and not exists (select from app_public.resources r where r.id = any (v_all) and not r.shared)
+     or exists (select from app_public.resources r where r.id = any (pool_ids) and r.shared) then
     perform app_private.fail('RSARG', 'What many can use at once is never taken: name a resource that is in one place only.');
   end if;
   delete from app_public.offering_resources x where x.offering_id = v_offering.id;
-  insert into app_public.offering_resources (offering_id, resource_id, organization_id)
-  select distinct v_offering.id, i.id, v_offering.organization_id from unnest(resource_ids) i (id);
+  insert into app_public.offering_resources (offering_id, resource_id, organization_id, in_pool)
+  select distinct v_offering.id, i.id, v_offering.organization_id, i.id = any (coalesce(pool_ids, '{}'))
+  from unnest(v_all) i (id);
+  perform app_private.hand_on(array(
+    select i.id from unnest(pool_ids) i (id) where i.id <> all (v_before) order by i.id), tstzrange(app_private.clock(), null));
   return v_offering;
 end
 $function$;
-grant execute on function app_public.set_offering_resources(uuid,uuid[]) to reslot_admin;
-grant execute on function app_public.set_offering_resources(uuid,uuid[]) to reslot_user;
-comment on function app_public.set_offering_resources(uuid,uuid[]) is 'For managers: which resources an offering uses, all of them at once; only while it has neither bookings, slots nor people waiting. Errors: RSNTF, RSARG, RSSTA.';
+grant execute on function app_public.set_offering_resources(uuid,uuid[],uuid[]) to reslot_admin;
+grant execute on function app_public.set_offering_resources(uuid,uuid[],uuid[]) to reslot_user;
+comment on function app_public.set_offering_resources(uuid,uuid[],uuid[]) is 'For managers: which resources an offering uses, all of them at once, and of `poolIds` (the providers of a service) one; only while it has neither bookings, slots nor people waiting. The pool may change later, too: who comes to it serves who waits, and who leaves it has no bookings there, nor is waited for. Errors: RSNTF, RSARG, RSSTA.';
 
 CREATE OR REPLACE FUNCTION app_public.set_opening_hours(resource_id uuid, hours jsonb, keep_bookings boolean DEFAULT false)
  RETURNS SETOF app_public.opening_hours
@@ -9957,7 +14373,7 @@ begin
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
     and b.status in ('pending', 'confirmed') and b.starts_at > (select app_private.clock())
     -- A slot takes place when its schedule says.
-    and b.slot_id is null
+    and b.slot_id is null and v_resource.id = any (app_private.resources_taken(b))
     and not app_private.hours_of(v_resource.id, b.starts_at, b.ends_at) @> tstzrange(b.starts_at, b.ends_at);
   if v_outside is not null and not coalesce(keep_bookings, false) then
     perform app_private.fail('RSBLK',
@@ -9966,8 +14382,8 @@ begin
   end if;
   -- Whoever was offered a time that is closed now loses the offer, not the place in the queue.
   perform app_private.end_offer(e.id, 'waiting', 'This time is outside the opening hours now.')
-  from app_public.waitlist_entries e
-  where e.hold_id is not null and not e.for_places
+  from app_public.waitlist_entries e join app_public.bookings h on h.id = e.hold_id
+  where not e.for_places and v_resource.id = any (app_private.resources_taken(h))
     and e.offering_id in (
       select x.offering_id from app_public.offering_resources x where x.resource_id = v_resource.id)
     and not app_private.hours_of(v_resource.id, e.starts_at, e.ends_at) @> tstzrange(e.starts_at, e.ends_at);
@@ -10074,6 +14490,46 @@ $function$;
 grant execute on function app_public.spared_bookings(uuid) to reslot_admin;
 grant execute on function app_public.spared_bookings(uuid) to reslot_user;
 comment on function app_public.spared_bookings(uuid) is 'For managers: live bookings that were not released because their reminder was not accepted by the mail server in time.';
+
+CREATE OR REPLACE FUNCTION app_public.start_payment(booking_id uuid)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_payment app_public.payments;
+begin
+  perform app_private.require_booking(booking_id, true, false);
+  v_booking := app_private.lock_booking(booking_id);
+  if not app_private.is_customer(v_booking.customer_id) or v_booking.status = 'held' then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+  select * into v_payment from app_public.payments y
+  where y.booking_id = v_booking.id and app_private.is_open(y.status) for no key update;
+  if v_payment.id is null then
+    perform app_private.fail('RSSTA', 'Nothing is to be paid for this booking.');
+  elsif v_payment.provider <> 'stripe' then
+    perform app_private.fail('RSSTA', 'This is paid in cash or by transfer; please ask the organiser.');
+  elsif v_booking.awaits_payment and v_booking.request_expires_at <= app_private.clock() then
+    perform app_private.fail('RSEXP', 'It is too late to pay for this booking.');
+  end if;
+  update app_public.payments y
+  set status = 'processing', checkouts = y.checkouts + 1, checkout_id = null, checkout_url = null, attempts = 0,
+      next_attempt_at = app_private.clock(), error_code = null
+  where y.id = v_payment.id and y.status in ('due', 'failed')
+  returning * into v_payment;
+  if not found then
+    select * into v_payment from app_public.payments y
+    where y.booking_id = v_booking.id and app_private.is_open(y.status);
+  end if;
+  return v_payment;
+end
+$function$;
+grant execute on function app_public.start_payment(uuid) to reslot_admin;
+grant execute on function app_public.start_payment(uuid) to reslot_user;
+comment on function app_public.start_payment(uuid) is 'For the customer: begins to pay by Stripe what is due. A moment later `checkoutUrl` of the payment is the page to pay on (ask again until it is there). Again: the same payment. Errors: RSNTF no such booking or not yours, RSSTA nothing to be paid, or not by Stripe, RSEXP too late.';
 
 CREATE OR REPLACE FUNCTION app_public.update_profile(name text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, time_zone text DEFAULT NULL::text)
  RETURNS app_public.users
