@@ -50,8 +50,10 @@ async function noKeyLock(db: TestDatabase): Promise<void> {
   );
 }
 
-async function noRequestLock(db: TestDatabase): Promise<void> {
-  await without(db, 'app_private.follow_request(app_private.link_tokens,jsonb)', /for update/);
+/** Looks at the request before the lock of who asked, or without it. */
+async function noLockOfAGuest(db: TestDatabase): Promise<void> {
+  await without(db, 'app_private.lock_customer(uuid)', /for no key update/);
+  await linger(db, 'app_public.bookings');
 }
 
 async function noAskingLock(db: TestDatabase): Promise<void> {
@@ -208,7 +210,8 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the room lock', noPlaceLock, slots.freedAndJoined],
   ['the room lock', noPlaceLock, slots.cancelSlotAndBook],
   ['the room lock', noPlaceLock, guests.lastPlacesByMail],
-  ['the lock of the request', noRequestLock, guests.sameLink],
+  ['the lock of the guest', noLockOfAGuest, guests.sameLink],
+  ['the lock of the guest', noLockOfAGuest, guests.linkAndErase],
   ['the lock of the organisation', noAskingLock, guests.manyAsks],
   ['the room lock', noRoomLock, pools.bookPool],
   ['the room lock', noRoomLock, pools.sharedProvider],

@@ -3,6 +3,7 @@ import { expect } from '@jest/globals';
 import { unique } from '../support/factories.ts';
 import {
   type Action,
+  as,
   fine,
   type Ground,
   literal,
@@ -71,6 +72,31 @@ export const lastPlacesByMail: Scenario = {
       check: async (outcomes) => {
         expect(refusals(outcomes)).toEqual(['RSFUL', 'RSFUL', 'RSFUL']);
         expect(await booked(ground, tour)).toBe(1);
+      },
+    };
+  },
+};
+
+export const linkAndErase: Scenario = {
+  name: 'a guest who is erased while the link is pressed has no booking afterwards',
+  prepare: async (ground, day) => {
+    const tour = await tourOn(ground, day, 8);
+    const token = await link(ground, tour, 1);
+    const customer_id = await ground.db.value<string>(
+      'select customer_id from app_private.guest_requests where slot_id = $1',
+      [tour.slots[0]],
+    );
+    return {
+      actions: [
+        follow(token),
+        follow(token),
+        as(ground.world.manager, 'erase_customer', { customer_id }),
+        follow(token),
+      ],
+      check: async (outcomes) => {
+        expect(outcomes[2]?.ok).toBe(true);
+        expect(refusals(outcomes).every((code) => code === 'RSNTF')).toBe(true);
+        expect(await booked(ground, tour)).toBe(0);
       },
     };
   },
