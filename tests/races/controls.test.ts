@@ -78,15 +78,9 @@ async function noBookingLock(db: TestDatabase): Promise<void> {
   await linger(db, 'app_public.bookings', 'update');
 }
 
-async function noCustomerLockOfAPhoto(db: TestDatabase): Promise<void> {
-  await without(db, 'app_private.lock_customer(uuid)', /for no key update/);
-  await linger(db, 'app_public.booking_photos', 'insert or delete');
-}
-
 async function noLocksOfAPhoto(db: TestDatabase): Promise<void> {
-  await noCustomerLockOfAPhoto(db);
-  await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
-  await without(db, 'app_private.lock_booking(uuid)', /for no key update/);
+  await noBookingLock(db);
+  await linger(db, 'app_public.booking_photos', 'insert or delete');
 }
 
 /** Beneath the lock stands the table of transitions, which refuses what comes second, though not cleanly. */
@@ -239,7 +233,8 @@ const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
   ['the booking lock', noBookingLock, life.acceptAtDeadline],
   ['the booking lock', noBookingLock, life.confirmDeliveryAtDeadline],
   ['all locks of a booking', noLocksOfAPhoto, life.photosAtOnce],
-  ['the customer lock', noCustomerLockOfAPhoto, life.photoAndErase],
+  ['the booking lock', noBookingLock, life.deliverAndErase],
+  ['all locks of a booking', noLocksOfAPhoto, life.photoAndErase],
   ['lock and table', noBookingLockNorTable, life.acceptAndCancel],
   ['lock and table', noBookingLockNorTable, life.deliverAndNoShow],
   ['the booking lock', noBookingLock, payments.paidAtDeadline],

@@ -183,6 +183,25 @@ export const photosAtOnce: Scenario = {
   },
 };
 
+export const deliverAndErase: Scenario = {
+  name: 'of somebody who is erased while a booking is delivered no word is left',
+  prepare: async (ground, day) => {
+    const leaver = await createUser(ground.db, 'Leaver');
+    const id = await underWay(ground, day, leaver);
+    return {
+      actions: [
+        as(leaver, 'erase_me', {}),
+        as(provider(ground), 'deliver_booking', { booking_id: id, notes: 'Mr Leaver was late.' }),
+      ],
+      check: async (outcomes) => {
+        expect(refusals(outcomes)).toEqual([]);
+        const { status, delivery_notes } = await bookingOf(ground, id);
+        expect([status, delivery_notes]).toEqual(['delivered', null]);
+      },
+    };
+  },
+};
+
 export const photoAndErase: Scenario = {
   name: 'of somebody who is erased while a photo is added no photo is left',
   prepare: async (ground, day) => {
