@@ -20,7 +20,9 @@ import {
 } from '../../support/factories.ts';
 import { addPhoto } from '../../support/photos.ts';
 import { ACCOUNTS, CONCERNED, EVERYBODY, MANAGERS, may, type Rule, SIGNED_IN } from './callers.ts';
-import { fill, offer, one, type Scene } from './scene.ts';
+import { fill, one } from './fill.ts';
+import type { Scene } from './scene.ts';
+import { offer } from './sceneBookings.ts';
 
 export interface Deed {
   rule: Rule;
