@@ -216,6 +216,22 @@ export async function issue(
   ]);
 }
 
+/** What happens between the mail and the visit. */
+export type Turn = (db: TestDatabase, scene: Scene) => Promise<unknown>;
+
+export const released: Turn = (db) => factory.advanceTo(db, factory.at('16:01', 3));
+
+/** The offer goes back, and somebody else takes the room before the last call. */
+export const lastCall: Turn = async (db, { entryId }) => {
+  await db.query(
+    `update app_public.waitlist_entries set stuck_at = app_private.clock() where id = $1`,
+    [entryId],
+  );
+  await db.query(`select app_private.end_offer($1, 'waiting', 'test')`, [entryId]);
+  await db.query('update app_public.waitlist_entries set stuck_at = null where id = $1', [entryId]);
+  await db.setClock(factory.at('17:45', 3));
+};
+
 export type Reply = { status: number; headers: Headers; text: string; heading: string };
 
 export async function ask(
