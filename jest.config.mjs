@@ -9,6 +9,7 @@ export default {
   globalSetup: '<rootDir>/tests/support/globalSetup.ts',
   globalTeardown: '<rootDir>/tests/support/globalTeardown.ts',
   setupFiles: ['<rootDir>/tests/support/quiet.mjs'],
+  testSequencer: '<rootDir>/tests/support/longestFirst.mjs',
   reporters: ['default', '<rootDir>/tests/support/closingLine.mjs'],
   testTimeout: 90_000,
   maxWorkers: 2,

@@ -4,6 +4,7 @@
  * are not committed cannot race.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll } from '@jest/globals';
 import pg from 'pg';
 import { createPool, urlFor, urlWithRole } from '../../src/database/pools.ts';
 import { derivePasswords } from '../../src/database/roles.ts';
@@ -57,10 +58,12 @@ const types: pg.CustomTypesConfig = {
     Number(oid) === INT8 ? Number : pg.types.getTypeParser(Number(oid), format as 'text'),
 };
 
+/** What a connection has once read and planned it remembers, so the tests of a file follow each other on one. */
+const idle: pg.Client[] = [];
+afterAll(() => Promise.all(idle.splice(0).map((client) => client.end())));
+
 export async function inTransaction<T>(action: (db: TestDatabase) => Promise<T>): Promise<T> {
-  const url = urlWithRole(adminUrl(await databaseOfThisProcess()), 'reslot_owner');
-  const client = new pg.Client({ connectionString: url, types });
-  await client.connect();
+  const client = idle.pop() ?? (await connectAsOwner());
   try {
     await client.query('begin');
     const db = testDatabase(client);
@@ -68,9 +71,18 @@ export async function inTransaction<T>(action: (db: TestDatabase) => Promise<T>)
     await checkInvariants(db);
     return result;
   } finally {
-    await client.query('rollback').catch(() => undefined);
-    await client.end();
+    await client.query('rollback').then(
+      () => idle.push(client),
+      () => client.end(),
+    );
   }
+}
+
+async function connectAsOwner(): Promise<pg.Client> {
+  const url = urlWithRole(adminUrl(await databaseOfThisProcess()), 'reslot_owner');
+  const client = new pg.Client({ connectionString: url, types });
+  await client.connect();
+  return client;
 }
 
 export function testDatabase(client: pg.ClientBase): TestDatabase {
