@@ -5769,17 +5769,15 @@ CREATE OR REPLACE FUNCTION app_private.follow_request(link app_private.link_toke
  LANGUAGE plpgsql
 AS $function$
 declare
+  v_customer app_public.customers := app_private.lock_customer(link.customer_id);
+  -- Read under the lock of the customer, which stands in the place of an idempotency key: who presses the button again
+  -- waits there for the first time, and so does who erases them.
   v_request app_private.guest_requests := app_private.request_of_link(link);
-  v_customer app_public.customers;
   v_booking app_public.bookings;
 begin
-  -- In the place of an idempotency key: who presses the button again waits here for the first time.
-  select * into v_request from app_private.guest_requests r
-  where r.notification_id = v_request.notification_id for update;
   if num_nonnulls(v_request.booking_id, v_request.entry_id) > 0 then
     return lower(v_request.during);
   end if;
-  v_customer := app_private.lock_customer(link.customer_id);
   if choice ->> 'action' = 'wait' then
     v_request.entry_id := (app_private.join_queue(v_customer, v_request.offering_id,
       case when v_request.slot_id is null then v_request.during end, v_request.slot_id, null,
@@ -6432,6 +6430,15 @@ grant execute on function app_private.is_email(text) to reslot_app;
 grant execute on function app_private.is_email(text) to reslot_user;
 grant execute on function app_private.is_email(text) to reslot_worker;
 comment on function app_private.is_email(text) is 'Whether a text can be an e-mail address; only a mail that arrives proves that it is one.';
+
+CREATE OR REPLACE FUNCTION app_private.is_erased(customer_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (select from app_public.customers c where c.id = is_erased.customer_id and c.erased_at is not null)
+$function$;
+comment on function app_private.is_erased(uuid) is 'Whether nobody is behind a customer any more.';
 
 CREATE OR REPLACE FUNCTION app_private.is_free(offering_id uuid, room tstzrange, provider_id uuid DEFAULT NULL::uuid, except_booking uuid DEFAULT NULL::uuid)
  RETURNS boolean
@@ -7246,15 +7253,12 @@ CREATE OR REPLACE FUNCTION app_private.lock_booking_for_photo(booking_id uuid)
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_booking app_public.bookings;
+  v_booking app_public.bookings := app_private.lock_begun_booking(booking_id);
 begin
-  select * into v_booking from app_public.bookings b where b.id = lock_booking_for_photo.booking_id;
-  if v_booking.id is null or not app_private.serves(v_booking) then
+  -- Under the lock of the room, which who erases the customer takes as well.
+  if app_private.is_erased(v_booking.customer_id) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
-  end if;
-  perform app_private.lock_customer(v_booking.customer_id);
-  v_booking := app_private.lock_begun_booking(booking_id);
-  if v_booking.status not in ('in_progress', 'delivered') then
+  elsif v_booking.status not in ('in_progress', 'delivered') then
     perform app_private.fail('RSSTA', format('This booking is %s; its photos are not changed.', replace(v_booking.status::text, '_', ' ')));
   end if;
   return v_booking;
@@ -12942,6 +12946,8 @@ AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_begun_booking(booking_id);
   v_now timestamptz := app_private.clock();
+  -- Asked under the lock of the room, which who erases the customer of a live booking takes as well.
+  v_erased boolean := app_private.is_erased(v_booking.customer_id);
 begin
   if v_booking.status in ('delivered', 'completed') and v_booking.delivered_at is not null then
     return v_booking;
@@ -12952,8 +12958,9 @@ begin
   end if;
   update app_public.bookings b
   set status = 'delivered', delivered_at = v_now, awaits_delivery_since = null, expires_at = null,
-      delivery_notes = app_private.checked_text(notes, 2000),
-      recommendations = app_private.checked_text(deliver_booking.recommendations, 2000),
+      -- There is nobody to read it, and it might name them.
+      delivery_notes = case when not v_erased then app_private.checked_text(notes, 2000) end,
+      recommendations = case when not v_erased then app_private.checked_text(deliver_booking.recommendations, 2000) end,
       -- Of the version it was made under, and kept: the mail says so.
       delivery_answer_by = v_now + (
         select p.complete_delivered_after from app_public.policy_versions p where p.id = b.policy_version_id)
@@ -14075,6 +14082,9 @@ begin
   elsif v_reply is null then
     perform app_private.fail('RSARG', 'The answer has no words.');
   end if;
+  -- As above: an answer may call the customer by name.
+  perform from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+  where b.review_id = reply_to_review.review_id for no key update of c;
   select * into v_review from app_public.reviews v where v.id = reply_to_review.review_id for no key update;
   if v_review.replied_at is null then
     update app_public.reviews v set reply = v_reply, replied_at = app_private.clock()

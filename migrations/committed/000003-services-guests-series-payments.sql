@@ -1,5 +1,5 @@
 --! Previous: sha1:d4bd22f8813d1c14850f345bbb9bd443cd6fe855
---! Hash: sha1:8b9597267317a3a257d1b8bb2d4b69ca7bd702db
+--! Hash: sha1:24641e2880f4c74e4ebe0e4e0d7cf12d596b9a24
 --! Message: services-guests-series-payments
 
 set local check_function_bodies = off;
@@ -2111,6 +2111,13 @@ begin
   return v_booking;
 end
 $$;
+create or replace function app_private.is_erased(customer_id uuid) returns boolean
+language sql stable
+as $$
+  select exists (select from app_public.customers c where c.id = is_erased.customer_id and c.erased_at is not null)
+$$;
+comment on function app_private.is_erased(uuid) is 'Whether nobody is behind a customer any more.';
+revoke execute on function app_private.is_erased(uuid) from public;
 create or replace function app_private.refuse_if_blacked_out(
   offering_id uuid, starts_at timestamptz, ends_at timestamptz, provider_id uuid default null
 ) returns void
@@ -3565,6 +3572,8 @@ as $$
 declare
   v_booking app_public.bookings := app_private.lock_begun_booking(booking_id);
   v_now timestamptz := app_private.clock();
+  -- Asked under the lock of the room, which who erases the customer of a live booking takes as well.
+  v_erased boolean := app_private.is_erased(v_booking.customer_id);
 begin
   if v_booking.status in ('delivered', 'completed') and v_booking.delivered_at is not null then
     return v_booking;
@@ -3575,8 +3584,9 @@ begin
   end if;
   update app_public.bookings b
   set status = 'delivered', delivered_at = v_now, awaits_delivery_since = null, expires_at = null,
-      delivery_notes = app_private.checked_text(notes, 2000),
-      recommendations = app_private.checked_text(deliver_booking.recommendations, 2000),
+      -- There is nobody to read it, and it might name them.
+      delivery_notes = case when not v_erased then app_private.checked_text(notes, 2000) end,
+      recommendations = case when not v_erased then app_private.checked_text(deliver_booking.recommendations, 2000) end,
       -- Of the version it was made under, and kept: the mail says so.
       delivery_answer_by = v_now + (
         select p.complete_delivered_after from app_public.policy_versions p where p.id = b.policy_version_id)
@@ -3686,20 +3696,16 @@ grant execute on function
 -- Photos come over HTTP (src/http/photos.ts), in three steps: `begin_photo` names a file, the server writes it, and
 -- `keep_photo` makes the photo of it that people see. What was begun and not kept is removed an hour later.
 
--- The locks of a delivery, and its customer first, who may be on their way to be erased.
 create or replace function app_private.lock_booking_for_photo(booking_id uuid) returns app_public.bookings
 language plpgsql volatile
 as $$
 declare
-  v_booking app_public.bookings;
+  v_booking app_public.bookings := app_private.lock_begun_booking(booking_id);
 begin
-  select * into v_booking from app_public.bookings b where b.id = lock_booking_for_photo.booking_id;
-  if v_booking.id is null or not app_private.serves(v_booking) then
+  -- Under the lock of the room, which who erases the customer takes as well.
+  if app_private.is_erased(v_booking.customer_id) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
-  end if;
-  perform app_private.lock_customer(v_booking.customer_id);
-  v_booking := app_private.lock_begun_booking(booking_id);
-  if v_booking.status not in ('in_progress', 'delivered') then
+  elsif v_booking.status not in ('in_progress', 'delivered') then
     perform app_private.fail('RSSTA', format('This booking is %s; its photos are not changed.', replace(v_booking.status::text, '_', ' ')));
   end if;
   return v_booking;
@@ -4345,6 +4351,9 @@ begin
   elsif v_reply is null then
     perform app_private.fail('RSARG', 'The answer has no words.');
   end if;
+  -- As above: an answer may call the customer by name.
+  perform from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+  where b.review_id = reply_to_review.review_id for no key update of c;
   select * into v_review from app_public.reviews v where v.id = reply_to_review.review_id for no key update;
   if v_review.replied_at is null then
     update app_public.reviews v set reply = v_reply, replied_at = app_private.clock()
@@ -6511,17 +6520,15 @@ create or replace function app_private.follow_request(link app_private.link_toke
 language plpgsql volatile
 as $$
 declare
+  v_customer app_public.customers := app_private.lock_customer(link.customer_id);
+  -- Read under the lock of the customer, which stands in the place of an idempotency key: who presses the button again
+  -- waits there for the first time, and so does who erases them.
   v_request app_private.guest_requests := app_private.request_of_link(link);
-  v_customer app_public.customers;
   v_booking app_public.bookings;
 begin
-  -- In the place of an idempotency key: who presses the button again waits here for the first time.
-  select * into v_request from app_private.guest_requests r
-  where r.notification_id = v_request.notification_id for update;
   if num_nonnulls(v_request.booking_id, v_request.entry_id) > 0 then
     return lower(v_request.during);
   end if;
-  v_customer := app_private.lock_customer(link.customer_id);
   if choice ->> 'action' = 'wait' then
     v_request.entry_id := (app_private.join_queue(v_customer, v_request.offering_id,
       case when v_request.slot_id is null then v_request.during end, v_request.slot_id, null,
