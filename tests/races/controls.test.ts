@@ -2,9 +2,10 @@
  * Negative controls: with a lock taken out of the database of the run, the race it guards must find
  * a problem. A race that does not would prove nothing in races.test.ts.
  */
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { TestDatabase } from '../support/database.ts';
-import { linger, problemsOf, type Scenario, type Weaken, without } from '../support/races.ts';
+import { type Field, openField, type Weaken } from '../support/field.ts';
+import { linger, play, type Scenario, without } from '../support/races.ts';
 import * as bookings from './bookingScenarios.ts';
 import * as guests from './guestScenarios.ts';
 import * as keys from './keyScenarios.ts';
@@ -15,9 +16,6 @@ import * as queue from './queueScenarios.ts';
 import * as series from './seriesScenarios.ts';
 import * as slots from './slotScenarios.ts';
 import * as time from './timeScenarios.ts';
-
-/** A race stops at what it finds, so most need far fewer. */
-const ROUNDS = 160;
 
 async function noRoomLock(db: TestDatabase): Promise<void> {
   await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
@@ -179,100 +177,134 @@ const both =
     for (const step of steps) await step(db);
   };
 
-const controls: [lock: string, weaken: Weaken, scenario: Scenario][] = [
-  ['the room lock', noRoomLock, bookings.bookSame],
-  ['the room lock', noRoomLock, bookings.bookOverlapping],
-  ['the room lock', noRoomLock, bookings.bookNested],
-  ['the room lock', noRoomLock, bookings.bookAndCancel],
-  ['the room lock', noRoomLock, bookings.hallAndParts],
-  ['the room lock', noRoomLock, bookings.hallWaits],
-  ['an order of locks', noLockOrder, bookings.crossedMoves],
-  ['an order of locks', noLockOrder, bookings.hallAndParts],
-  ['the room lock', noRoomLock, bookings.moves],
-  ['the room lock', noRoomLock, series.crossedSeries],
-  ['the room lock', noRoomLock, series.seriesAndBlackout],
-  ['an order of locks', noLockOrder, series.crossedSeries],
-  ['the key lock', noKeyLock, series.seriesTwice],
-  ['the room lock', noPlaceLock, slots.lastPlaces],
-  ['the room lock', noPlaceLock, slots.resizeAndBook],
-  ['the room lock', noPlaceLock, slots.growAndBook],
-  ['the room lock', noPlaceLock, slots.cutAndBook],
-  ['the room lock', noPlaceLock, slots.generateAndBook],
-  ['the room lock', noPlaceLock, slots.generateTwice],
-  ['the room lock', noPlaceLock, slots.blackoutAndClaim],
-  ['the room lock', noPlaceLock, slots.crossedSlots],
-  ['the room lock', noPlaceLock, slots.freedAndJoined],
-  ['the room lock', noPlaceLock, slots.cancelSlotAndBook],
-  ['the room lock', noPlaceLock, guests.lastPlacesByMail],
-  ['the lock of the guest', noLockOfAGuest, guests.sameLink],
-  ['the lock of the guest', noLockOfAGuest, guests.linkAndErase],
-  ['the lock of the organisation', noAskingLock, guests.manyAsks],
-  ['the room lock', noRoomLock, pools.bookPool],
-  ['the room lock', noRoomLock, pools.sharedProvider],
-  ['the room lock', noRoomLock, pools.timeOff],
-  ['the room lock', noRoomLock, pools.freedAndJoined],
-  ['the room lock', noRoomLock, pools.newcomer],
-  ['the room lock', noRoomLock, pools.changeOfProvider],
-  ['the room lock', noRoomLock, queue.cancelAndJoin],
-  ['the room lock', noRoomLock, queue.lastCall],
-  ['the room lock', noRoomLock, time.blackouts[0] as Scenario],
-  ['the room lock', noRoomLock, time.blackouts[1] as Scenario],
-  ['the room lock', noRoomLock, time.policyAtDeadline],
-  ['the room lock', noRoomLock, time.releaseAndBookAgain],
-  ['room lock and constraint', both(noRoomLock, noConstraint), bookings.bookSame],
-  ['the customer lock', noCustomerLock, bookings.dailyBookings],
-  ['the customer lock', noCustomerLock, bookings.dailyEntries],
-  ['the key lock', noKeyLock, bookings.sameKey],
-  ['the booking lock', noBookingLock, time.confirmAtDeadline],
-  ['the booking lock', noBookingLock, time.overrideAtDeadline],
-  ['the booking lock', noBookingLock, time.keepAtDeadline],
-  ['lock and table of states', both(noBookingLock, anyTransition), time.deliverAtDeadline],
-  ['all locks of a claim', noLocksOfAClaim, queue.sameClaim],
-  ['all locks of a claim', noLocksOfAClaim, queue.claimAtDeadline],
-  ['lock and settling', noLockNorSettling, queue.declineAtDeadline],
-  ['the booking lock', noBookingLock, life.acceptAtDeadline],
-  ['the booking lock', noBookingLock, life.confirmDeliveryAtDeadline],
-  ['all locks of a booking', noLocksOfAPhoto, life.photosAtOnce],
-  ['the booking lock', noBookingLock, life.deliverAndErase],
-  ['all locks of a booking', noLocksOfAPhoto, life.photoAndErase],
-  ['lock and table', noBookingLockNorTable, life.acceptAndCancel],
-  ['lock and table', noBookingLockNorTable, life.deliverAndNoShow],
-  ['the booking lock', noBookingLock, payments.paidAtDeadline],
-  ['lock and table', noBookingLockNorTable, payments.paidAndCancelled],
-  ['the entry lock', noEntryLock, queue.claimAndManager],
-  ['the entry lock', noEntryLock, queue.leaveAndOffer],
-  ['the claimer’s lock', noClaimerLock, queue.eraseAndClaim],
-  ['the lock of a lease', noLeaseLock, time.leases],
-  ['use in one statement', noSingleUse, keys.sameMagicLink],
-  ['use in one statement', noSingleUse, keys.sameResetLink],
-  ['use in one statement', noSingleUse, keys.sameVerifyLink],
-  ['the lock of the account', noSessionLock, keys.sameRefresh],
-  ['the lock of the account', noSessionLock, keys.refreshAndSignOut],
-  ['the lock of those that queue', noSendingLock, keys.sendings],
+/** One database for each, in which its races follow each other. */
+const controls: [lock: string, weaken: Weaken, scenarios: Scenario[]][] = [
+  [
+    'the room lock',
+    noRoomLock,
+    [
+      bookings.bookSame,
+      bookings.bookOverlapping,
+      bookings.bookNested,
+      bookings.bookAndCancel,
+      bookings.hallAndParts,
+      bookings.hallWaits,
+      bookings.moves,
+      series.crossedSeries,
+      series.seriesAndBlackout,
+      pools.bookPool,
+      pools.sharedProvider,
+      pools.timeOff,
+      pools.freedAndJoined,
+      pools.newcomer,
+      pools.changeOfProvider,
+      queue.cancelAndJoin,
+      queue.lastCall,
+      time.blackouts[0] as Scenario,
+      time.blackouts[1] as Scenario,
+      time.policyAtDeadline,
+      time.releaseAndBookAgain,
+    ],
+  ],
+  [
+    'an order of locks',
+    noLockOrder,
+    [bookings.crossedMoves, bookings.hallAndParts, series.crossedSeries],
+  ],
+  ['the key lock', noKeyLock, [series.seriesTwice, bookings.sameKey]],
+  [
+    'the room lock',
+    noPlaceLock,
+    [
+      slots.lastPlaces,
+      slots.resizeAndBook,
+      slots.growAndBook,
+      slots.cutAndBook,
+      slots.generateAndBook,
+      slots.generateTwice,
+      slots.blackoutAndClaim,
+      slots.crossedSlots,
+      slots.freedAndJoined,
+      slots.cancelSlotAndBook,
+      guests.lastPlacesByMail,
+    ],
+  ],
+  ['the lock of the guest', noLockOfAGuest, [guests.sameLink, guests.linkAndErase]],
+  ['the lock of the organisation', noAskingLock, [guests.manyAsks]],
+  ['room lock and constraint', both(noRoomLock, noConstraint), [bookings.bookSame]],
+  ['the customer lock', noCustomerLock, [bookings.dailyBookings, bookings.dailyEntries]],
+  [
+    'the booking lock',
+    noBookingLock,
+    [
+      time.confirmAtDeadline,
+      time.overrideAtDeadline,
+      time.keepAtDeadline,
+      life.acceptAtDeadline,
+      life.confirmDeliveryAtDeadline,
+      life.deliverAndErase,
+      payments.paidAtDeadline,
+    ],
+  ],
+  ['lock and table of states', both(noBookingLock, anyTransition), [time.deliverAtDeadline]],
+  ['all locks of a claim', noLocksOfAClaim, [queue.sameClaim, queue.claimAtDeadline]],
+  ['lock and settling', noLockNorSettling, [queue.declineAtDeadline]],
+  ['all locks of a booking', noLocksOfAPhoto, [life.photosAtOnce, life.photoAndErase]],
+  [
+    'lock and table',
+    noBookingLockNorTable,
+    [life.acceptAndCancel, life.deliverAndNoShow, payments.paidAndCancelled],
+  ],
+  ['the entry lock', noEntryLock, [queue.claimAndManager, queue.leaveAndOffer]],
+  ['the claimer’s lock', noClaimerLock, [queue.eraseAndClaim]],
+  ['the lock of a lease', noLeaseLock, [time.leases]],
+  [
+    'use in one statement',
+    noSingleUse,
+    [keys.sameMagicLink, keys.sameResetLink, keys.sameVerifyLink],
+  ],
+  ['the lock of the account', noSessionLock, [keys.sameRefresh, keys.refreshAndSignOut]],
+  ['the lock of those that queue', noSendingLock, [keys.sendings]],
 ];
 
-describe('With a lock taken out', () => {
-  test.each(controls.map(([lock, weaken, scenario]) => [lock, scenario.name, weaken, scenario]))(
-    'without %s the race sees it: %s',
-    async (_lock, _name, weaken, scenario) => {
-      const problems = await problemsOf(scenario as Scenario, ROUNDS, {
-        weaken: weaken as Weaken,
-        // Too few for parties of which most find a place.
-        clients: weaken === noPlaceLock ? 64 : 24,
-      });
-      expect(problems).not.toEqual([]);
+/** A race stops at what it finds, so most need far fewer. */
+const ROUNDS = 160;
+
+describe.each(controls)('Without %s', (_lock, weaken, scenarios) => {
+  let field: Field;
+  beforeAll(async () => {
+    field = await openField({}, weaken);
+  });
+  afterAll(() => field?.close());
+
+  test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
+    'the race sees it: %s',
+    async (_name, scenario) => {
+      // Too few for parties of which most find a place.
+      const clients = weaken === noPlaceLock ? 64 : 24;
+      expect((await play(field, scenario, { rounds: ROUNDS }, clients)).problems).not.toEqual([]);
     },
     180_000,
   );
 });
 
+/** Plays on a field of its own, which is weakened, and returns what was wrong. */
+async function problemsOf(scenario: Scenario, rounds: number, weaken: Weaken): Promise<string[]> {
+  const field = await openField({}, weaken);
+  try {
+    return (await play(field, scenario, { rounds })).problems;
+  } finally {
+    await field.close();
+  }
+}
+
 describe('With one of the two safeguards of room', () => {
   test('the lock alone keeps bookings apart', async () => {
-    expect(await problemsOf(bookings.bookSame, 5, { weaken: noConstraint })).toEqual([]);
+    expect(await problemsOf(bookings.bookSame, 5, noConstraint)).toEqual([]);
   }, 180_000);
 
   test('the constraint alone keeps bookings apart, though without a clean refusal', async () => {
-    const problems = await problemsOf(bookings.bookSame, 40, { weaken: noRoomLock });
+    const problems = await problemsOf(bookings.bookSame, 40, noRoomLock);
     expect(problems).toContainEqual(expect.stringMatching(/^23P01 /));
     expect(problems).not.toContainEqual(expect.stringMatching(/^I2/));
   }, 180_000);
@@ -280,6 +312,6 @@ describe('With one of the two safeguards of room', () => {
 
 describe('With jobs written in any order', () => {
   test('the lock alone keeps those that queue from waiting for each other', async () => {
-    expect(await problemsOf(keys.sendings, 40, { weaken: anyOrderOfJobs })).toEqual([]);
+    expect(await problemsOf(keys.sendings, 40, anyOrderOfJobs)).toEqual([]);
   }, 180_000);
 });

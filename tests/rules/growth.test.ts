@@ -3,7 +3,7 @@
  * The history is small, so that it is quickly made; it is long enough for the planner to prefer an index if there is one.
  */
 import { expect, test } from '@jest/globals';
-import { inTransaction, type TestDatabase } from '../support/database.ts';
+import { inTransaction, type TestDatabase, usualPlans } from '../support/database.ts';
 import {
   at,
   book,
@@ -84,6 +84,7 @@ async function addHistory(db: TestDatabase, world: World): Promise<void> {
 
 test('nothing reads the history', () =>
   inTransaction(async (db) => {
+    await usualPlans(db);
     const world = await createWorld(db);
     const { owner, organizationId: organization_id } = world;
     const [alice, bea] = [await createUser(db, 'Alice'), await createUser(db, 'Bea')];
@@ -169,6 +170,7 @@ test('nothing reads the history', () =>
 
 test('a backlog of mails, of which the statistics know nothing, is not read for each of them', () =>
   inTransaction(async (db) => {
+    await usualPlans(db);
     const world = await createWorld(db);
     await createUser(db, 'Alice');
     await db.query('analyze app_public.deliveries');

@@ -1,6 +1,6 @@
 /** As growth.test.ts, for places: behind a tour lie ten thousand slots that are over. */
 import { expect, test } from '@jest/globals';
-import { inTransaction, type TestDatabase } from '../support/database.ts';
+import { inTransaction, type TestDatabase, usualPlans } from '../support/database.ts';
 import {
   advanceTo,
   at,
@@ -65,6 +65,7 @@ async function addHistory(db: TestDatabase, world: World, tour: Tour): Promise<v
 
 test('nothing reads the slots that are over', () =>
   inTransaction(async (db) => {
+    await usualPlans(db);
     const world = await createWorld(db);
     const { manager, organizationId: organization_id } = world;
     const tour = await createTour(db, world, { days: 3 });

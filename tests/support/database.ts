@@ -58,6 +58,16 @@ const types: pg.CustomTypesConfig = {
     Number(oid) === INT8 ? Number : pg.types.getTypeParser(Number(oid), format as 'text'),
 };
 
+/**
+ * PostgreSQL plans the first five calls of a statement anew on every connection, which takes longer than
+ * the calls; with the few rows of a test it gains nothing. Where plans are looked at, `usualPlans` undoes it.
+ */
+export const PLANNED_ONCE = '-c plan_cache_mode=force_generic_plan';
+
+export async function usualPlans(db: TestDatabase): Promise<void> {
+  await db.query('set local plan_cache_mode = auto');
+}
+
 /** What a connection has once read and planned it remembers, so the tests of a file follow each other on one. */
 const idle: pg.Client[] = [];
 afterAll(() => Promise.all(idle.splice(0).map((client) => client.end())));
@@ -80,7 +90,7 @@ export async function inTransaction<T>(action: (db: TestDatabase) => Promise<T>)
 
 async function connectAsOwner(): Promise<pg.Client> {
   const url = urlWithRole(adminUrl(await databaseOfThisProcess()), 'reslot_owner');
-  const client = new pg.Client({ connectionString: url, types });
+  const client = new pg.Client({ connectionString: url, types, options: PLANNED_ONCE });
   await client.connect();
   return client;
 }
@@ -269,14 +279,10 @@ async function dropWhenUnused(name: string): Promise<void> {
 const SEEDS = /^notification_kinds$|_transitions$/;
 
 /**
- * As if nobody had ever been there; connections stay open, and remember what they have planned,
- * which they would not after `truncate`.
+ * As if nobody had ever been there, by a connection of `admin`; connections stay open, and remember what
+ * they have planned, which they would not after `truncate`.
  */
-export async function emptyDatabase(database: ClonedDatabase): Promise<void> {
-  await withAdmin(deleteRows, database.url('admin'));
-}
-
-async function deleteRows(client: pg.Client): Promise<void> {
+export async function emptyDatabase(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ name: string }>(
     `select format('%I.%I', schemaname, tablename) as name from pg_tables
      where schemaname in ('app_public', 'app_private') and tablename !~ $1`,
@@ -287,11 +293,8 @@ async function deleteRows(client: pg.Client): Promise<void> {
   await client.query(`begin; set local session_replication_role = replica; ${deletes} commit`);
 }
 
-async function withAdmin<T>(
-  action: (client: pg.Client) => Promise<T>,
-  url = environment('RESLOT_TEST_ADMIN_URL'),
-): Promise<T> {
-  const client = new pg.Client({ connectionString: url });
+async function withAdmin<T>(action: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: environment('RESLOT_TEST_ADMIN_URL') });
   await client.connect();
   try {
     return await action(client);

@@ -9,6 +9,7 @@ import {
   type ClonedDatabase,
   cloneDatabase,
   emptyDatabase,
+  PLANNED_ONCE,
   type TestDatabase,
   testDatabase,
 } from './database.ts';
@@ -84,7 +85,7 @@ export async function openField(layout: Layout = {}, weaken?: Weaken): Promise<F
       db,
       grounds: await openGrounds(db, connections, layout),
       layOut: async (next) => {
-        await emptyDatabase(database);
+        await emptyDatabase(await connections.take('admin', CONTROL));
         field.grounds = await openGrounds(db, connections, next);
       },
       race: (actions) => race(db, connections, actions, field.grounds.length),
@@ -305,12 +306,13 @@ class Connections {
     this.#database = database;
   }
 
-  async take(login: Action['login'], index: number): Promise<pg.Client> {
+  async take(login: Action['login'] | 'admin', index: number): Promise<pg.Client> {
     const key = `${login} ${index}`;
     const known = this.#clients.get(key);
     if (known) return known;
     const client = new pg.Client({
       connectionString: this.#database.url(login === 'server' ? 'app' : login),
+      options: PLANNED_ONCE,
     });
     this.#clients.set(key, client);
     await client.connect();

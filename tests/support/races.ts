@@ -11,14 +11,7 @@
 import pg from 'pg';
 import type { TestDatabase } from './database.ts';
 import { at, unique } from './factories.ts';
-import {
-  type Action,
-  type Field,
-  type Ground,
-  type Outcome,
-  openField,
-  type Weaken,
-} from './field.ts';
+import { type Action, type Field, type Ground, type Outcome, openField } from './field.ts';
 
 export type { Action, Ground, Outcome, Weaken } from './field.ts';
 
@@ -93,20 +86,6 @@ export interface Played {
   rounds: number;
   /** What was wrong; nothing is played after that. */
   problems: string[];
-}
-
-/** Plays on a field of its own, which may be weakened, and returns what was wrong. */
-export async function problemsOf(
-  scenario: Scenario,
-  rounds: number,
-  { weaken, clients = CLIENTS }: { weaken?: Weaken; clients?: number } = {},
-): Promise<string[]> {
-  const field = await openField({}, weaken);
-  try {
-    return (await play(field, scenario, { rounds }, clients)).problems;
-  } finally {
-    await field.close();
-  }
 }
 
 export async function play(
