@@ -58,16 +58,6 @@ const types: pg.CustomTypesConfig = {
     Number(oid) === INT8 ? Number : pg.types.getTypeParser(Number(oid), format as 'text'),
 };
 
-/**
- * PostgreSQL plans the first five calls of a statement anew on every connection, which takes longer than
- * the calls; with the few rows of a test it gains nothing. Where plans are looked at, `usualPlans` undoes it.
- */
-export const PLANNED_ONCE = '-c plan_cache_mode=force_generic_plan';
-
-export async function usualPlans(db: TestDatabase): Promise<void> {
-  await db.query('set local plan_cache_mode = auto');
-}
-
 /** What a connection has once read and planned it remembers, so the tests of a file follow each other on one. */
 const idle: pg.Client[] = [];
 afterAll(() => Promise.all(idle.splice(0).map((client) => client.end())));
@@ -90,7 +80,7 @@ export async function inTransaction<T>(action: (db: TestDatabase) => Promise<T>)
 
 async function connectAsOwner(): Promise<pg.Client> {
   const url = urlWithRole(adminUrl(await databaseOfThisProcess()), 'reslot_owner');
-  const client = new pg.Client({ connectionString: url, types, options: PLANNED_ONCE });
+  const client = new pg.Client({ connectionString: url, types });
   await client.connect();
   return client;
 }
@@ -252,6 +242,10 @@ async function databaseOfThisProcess(): Promise<string> {
   return name;
 }
 
+export async function usualPlans(db: TestDatabase): Promise<void> {
+  await db.query('set local plan_cache_mode = auto');
+}
+
 async function createFromTemplate(name: string): Promise<void> {
   const failure = process.env.RESLOT_TEST_TEMPLATE_ERROR;
   if (failure) throw new Error(failure);
@@ -260,6 +254,9 @@ async function createFromTemplate(name: string): Promise<void> {
     await client.query(`create database ${name} template ${template}`);
     // Rights on the database itself are not copied from the template.
     await client.query(`grant create, temporary on database ${name} to reslot_owner`);
+    // Otherwise the first five calls of a statement are each planned anew, on every connection; that takes
+    // longer than all the calls of a test. Where plans are looked at, `usualPlans` undoes it.
+    await client.query(`alter database ${name} set plan_cache_mode = force_generic_plan`);
   });
 }
 

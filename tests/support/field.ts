@@ -9,7 +9,6 @@ import {
   type ClonedDatabase,
   cloneDatabase,
   emptyDatabase,
-  PLANNED_ONCE,
   type TestDatabase,
   testDatabase,
 } from './database.ts';
@@ -312,7 +311,6 @@ class Connections {
     if (known) return known;
     const client = new pg.Client({
       connectionString: this.#database.url(login === 'server' ? 'app' : login),
-      options: PLANNED_ONCE,
     });
     this.#clients.set(key, client);
     await client.connect();
