@@ -2,8 +2,8 @@
  * At a lock there are two orders. Each is played out on purpose: one transaction has done its work
  * and not committed while the other arrives, which has to wait and then to see what was done.
  */
-import { describe, expect, test } from '@jest/globals';
-import { openField } from '../support/field.ts';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Field, openField } from '../support/field.ts';
 import {
   as,
   bothOrders,
@@ -75,10 +75,16 @@ const pairs: [what: string, scenario: Scenario, oneTwo: Results, twoOne: Results
 const independent = new Set(['crossed moves', 'decline and expire']);
 
 describe('At a lock', () => {
+  let field: Field;
+  beforeAll(async () => {
+    field = await openField();
+  });
+  afterAll(() => field?.close());
+
   test.each(pairs)(
     '%s: both orders',
     async (what, scenario, oneTwo, twoOne) => {
-      const [forth, back] = await bothOrders(pair(scenario, 0, 1));
+      const [forth, back] = await bothOrders(field, pair(scenario, 0, 1));
       expect(forth).toMatchObject({ results: oneTwo, problems: [] });
       expect(back).toMatchObject({ results: twoOne, problems: [] });
       // A refused transaction gives its locks up at once; the others are waited for.

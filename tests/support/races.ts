@@ -11,7 +11,7 @@
 import pg from 'pg';
 import type { TestDatabase } from './database.ts';
 import { at, unique } from './factories.ts';
-import { type Action, type Field, type Ground, type Outcome, openField } from './field.ts';
+import type { Action, Field, Ground, Outcome } from './field.ts';
 
 export type { Action, Ground, Outcome, Weaken } from './field.ts';
 
@@ -161,13 +161,9 @@ export interface Overlap {
 }
 
 /** Plays the first two actions, the second inside the transaction of the first; then the other way round. */
-export async function bothOrders(scenario: Scenario): Promise<[Overlap, Overlap]> {
-  const field = await openField({ policy: scenario.policy });
-  try {
-    return [await playPair(field, scenario, 4), await playPair(field, scenario, 9, true)];
-  } finally {
-    await field.close();
-  }
+export async function bothOrders(field: Field, scenario: Scenario): Promise<[Overlap, Overlap]> {
+  await field.layOut({ policy: scenario.policy });
+  return [await playPair(field, scenario, 4), await playPair(field, scenario, 9, true)];
 }
 
 async function playPair(
