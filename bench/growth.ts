@@ -17,31 +17,61 @@ export interface GrowthRow {
   future: number;
   /** Medians in milliseconds, by what was called. */
   ms: Record<string, number>;
+  /** Those of the database with the shortest history, called in turn with the other. */
+  shortMs: Record<string, number>;
 }
 
+/** A database that is called by one client. */
+interface Side {
+  ground: Ground;
+  caller: pg.Client;
+  latencies: Map<string, number[]>;
+}
+
+/** Beside the database that grows stands one that does not, so that what else the machine does falls on both. */
 export async function measureGrowth(pasts: number[], future: number): Promise<GrowthRow[]> {
-  const ground = await openGround();
-  const caller = new pg.Client({ connectionString: ground.url('app') });
+  const sides: Side[] = [];
   try {
-    await caller.connect();
-    await caller.query(AS_USER);
-    await fillOthers(ground);
-    await fillFuture(ground, future);
+    for (let n = 0; n < 2; n++) {
+      const side = await openSide();
+      sides.push(side);
+      await fillOthers(side.ground);
+      await fillFuture(side.ground, future);
+      await fillPast(side.ground, 0, pasts[0] ?? 0);
+      await settle(side.ground);
+    }
+    const [growing, short] = sides as [Side, Side];
     const rows: GrowthRow[] = [];
-    let filled = 0;
     for (const [index, past] of pasts.entries()) {
-      await fillPast(ground, filled, past);
-      filled = past;
-      await ground.admin.query('vacuum (analyze)');
-      await ground.admin.query('checkpoint');
-      rows.push({ past, future, ms: await measure(ground, caller, index) });
+      const before = pasts[index - 1];
+      if (before !== undefined) {
+        await fillPast(growing.ground, before, past);
+        await settle(growing.ground);
+      }
+      await measure(sides, index);
+      rows.push({ past, future, ms: medians(growing), shortMs: medians(short) });
       process.stderr.write(`growth: ${past} past bookings measured\n`);
     }
     return rows;
   } finally {
-    await caller.end();
-    await ground.stop();
+    for (const { caller, ground } of sides) {
+      await caller.end();
+      await ground.stop();
+    }
   }
+}
+
+async function openSide(): Promise<Side> {
+  const ground = await openGround();
+  const caller = new pg.Client({ connectionString: ground.url('app') });
+  await caller.connect();
+  await caller.query(AS_USER);
+  return { ground, caller, latencies: new Map() };
+}
+
+async function settle({ admin }: Ground): Promise<void> {
+  await admin.query('vacuum (analyze)');
+  await admin.query('checkpoint');
 }
 
 /** Without triggers, which would do to history what was done to it long ago. */
@@ -145,51 +175,42 @@ async function fillFuture(ground: Ground, count: number): Promise<void> {
   }
 }
 
-/** Each kind of call in turn, so that what else the machine does falls on all alike. */
-async function measure(
-  ground: Ground,
-  caller: pg.Client,
-  index: number,
-): Promise<Record<string, number>> {
-  const latencies = new Map<string, number[]>();
+/** Each kind of call in turn, on both sides, so that what else the machine does falls on all alike. */
+async function measure(sides: Side[], index: number): Promise<void> {
+  for (const { latencies } of sides) latencies.clear();
+  for (let n = 0; n < CALLS; n++) {
+    // Who is first finds the caches of the processor as the other has left them.
+    for (const side of n % 2 === 0 ? sides : sides.toReversed()) await callEach(side, n, index);
+  }
+}
+
+async function callEach({ ground, caller, latencies }: Side, n: number, index: number) {
   const timed = async (what: string, client: pg.Client, text: string, values: unknown[]) => {
     const started = performance.now();
     const { rows } = await client.query({ name: what, text, values });
-    const times = latencies.get(what) ?? [];
-    times.push(performance.now() - started);
-    latencies.set(what, times);
+    latencies.set(what, [...(latencies.get(what) ?? []), performance.now() - started]);
     return rows[0] as Record<string, string> | undefined;
   };
   const act = (what: string, user: string, call: string, values: unknown[]) =>
     caller
       .query(`select set_config('reslot.user_id', $1, false)`, [user])
-      .then(() => timed(what, caller, call, values));
-  for (let n = 0; n < CALLS; n++) {
-    const [owner, waiter] = [ground.users[n], ground.users[CALLS + n]] as [string, string];
-    const { offering, startsAt, endsAt } = cell(ground, n + index * CALLS, 0);
-    const args = [offering, startsAt, endsAt];
-    const booked = await act(
-      'book',
-      owner,
-      'select id from app_public.create_booking($1, $2, $3)',
-      args,
-    );
-    await act('join', waiter, 'select id from app_public.join_waitlist($1, $2, $3)', args);
-    await act('cancel with offer', owner, 'select id from app_public.cancel_booking($1)', [
-      booked?.id,
-    ]);
-    await timed('dispatch', ground.owner, 'select app_private.dispatch()', []);
-    const week = new Date(Date.parse(startsAt) + 7 * 24 * HOUR_MS).toISOString();
-    await act(
-      'availability of a week',
-      owner,
-      'select * from app_public.availability($1, $2, $3)',
-      [offering, startsAt, week],
-    );
-    await act('my bookings', owner, 'select * from app_public.my_bookings() limit 50', []);
-  }
-  return Object.fromEntries([...latencies].map(([what, times]) => [what, median(times)] as const));
+      .then(() => timed(what, caller, `select ${call}`, values));
+  const [owner, waiter] = [ground.users[n], ground.users[CALLS + n]] as [string, string];
+  const { offering, startsAt, endsAt } = cell(ground, n + index * CALLS, 0);
+  const args = [offering, startsAt, endsAt];
+  const week = new Date(Date.parse(startsAt) + 7 * 24 * HOUR_MS).toISOString();
+  const booked = await act('book', owner, 'id from app_public.create_booking($1, $2, $3)', args);
+  await act('join', waiter, 'id from app_public.join_waitlist($1, $2, $3)', args);
+  await act('cancel with offer', owner, 'id from app_public.cancel_booking($1)', [booked?.id]);
+  await timed('dispatch', ground.owner, 'select app_private.dispatch()', []);
+  await act('availability of a week', owner, '* from app_public.availability($1, $2, $3)', [
+    ...[offering, startsAt, week],
+  ]);
+  await act('my bookings', owner, '* from app_public.my_bookings() limit 50', []);
 }
+
+const medians = ({ latencies }: Side): Record<string, number> =>
+  Object.fromEntries([...latencies].map(([what, times]) => [what, median(times)]));
 
 function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
