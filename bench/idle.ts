@@ -37,33 +37,29 @@ export async function measureIdle(seconds: number): Promise<IdleFigures> {
 export interface SoakFigures {
   seconds: number;
   bookings: number;
-  /** Resident memory of the server and the worker, in MB, after the first tenth and at the end. */
-  serverMb: [early: number, late: number] | null;
-  workerMb: [early: number, late: number] | null;
+  /** Resident memory of the server and the worker, in MB, after each tenth of the time. */
+  serverMb: (number | null)[];
+  workerMb: (number | null)[];
 }
 
 /** Bookings at a low rate, each mailed. */
 export async function measureSoak(seconds: number): Promise<SoakFigures> {
   return withProduct(1, async (ground, product) => {
-    const pids = [product.pids.servers[0] ?? 0, product.pids.workers[0] ?? 0];
-    const memory = () => Promise.all(pids.map(residentMb));
-    const total = seconds * PER_SECOND;
+    const bookings = seconds * PER_SECOND;
+    const figures: SoakFigures = { seconds, bookings, serverMb: [], workerMb: [] };
     const began = performance.now();
-    let early = await memory();
-    for (let n = 0; n < total; n++) {
+    for (let n = 1; n <= bookings; n++) {
       const wait = began + (n * 1000) / PER_SECOND - performance.now();
       if (wait > 0) await sleep(wait);
       const user = ground.users[n % ground.users.length] ?? '';
       const answer = await product.ask(0, user, BOOK_QUERY, inputOf(cell(ground, n, 1)));
       if (!answer.data?.booked) throw new Error(`Refused: ${JSON.stringify(answer.errors)}`);
-      if (n === Math.floor(total / 10)) early = await memory();
+      if (n % Math.floor(bookings / 10) > 0) continue;
+      figures.serverMb.push(await residentMb(product.pids.servers[0] ?? 0));
+      figures.workerMb.push(await residentMb(product.pids.workers[0] ?? 0));
+      process.stderr.write(`soak: ${n} bookings\n`);
     }
-    const late = await memory();
-    const pair = (n: number): [number, number] | null => {
-      const [one, other] = [early[n], late[n]];
-      return one == null || other == null ? null : [one, other];
-    };
-    return { seconds, bookings: total, serverMb: pair(0), workerMb: pair(1) };
+    return figures;
   });
 }
 

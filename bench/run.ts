@@ -25,6 +25,9 @@ const SLOTS = setting('BENCH_SLOTS', 1_000_000);
 const IDLE_SECONDS = setting('BENCH_IDLE_SECONDS', 60);
 const SOAK_SECONDS = setting('BENCH_SOAK_SECONDS', 120);
 
+/** Of the soak, at which memory is shown. */
+const TENTHS = [1, 2, 4, 6, 8, 10];
+
 type Part = () => Promise<{ table: string[]; figures: unknown; broken?: number }>;
 
 const parts: Record<string, Part> = {
@@ -61,9 +64,18 @@ const parts: Record<string, Part> = {
     return {
       figures,
       table: [
-        line('memory, MB', ['early', 'late']),
-        line(`server, ${figures.seconds} s`, figures.serverMb ?? []),
-        line(`worker, ${figures.seconds} s`, figures.workerMb ?? []),
+        line(
+          `memory after ${figures.seconds} s`,
+          TENTHS.map((tenth) => `${tenth}/10`),
+        ),
+        line(
+          'server, MB',
+          TENTHS.map((tenth) => figures.serverMb[tenth - 1] ?? null),
+        ),
+        line(
+          'worker, MB',
+          TENTHS.map((tenth) => figures.workerMb[tenth - 1] ?? null),
+        ),
       ],
     };
   },
