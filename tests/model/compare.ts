@@ -139,7 +139,8 @@ function rowsDiffer(
 
 function bookingRows(s: State): Record<string, unknown>[] {
   return s.bookings.map((booking) => {
-    const { id: _, ...row } = booking;
+    // When it was touched shows in what is due.
+    const { id: _, touchedAt: __, ...row } = booking;
     const due = dueOfBooking(s, booking);
     return { ...row, due: due && [due.action, due.at] };
   });

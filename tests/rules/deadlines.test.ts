@@ -212,7 +212,9 @@ describe('What a policy makes of a booking', () => {
   const terms = (db: TestDatabase, madeAt: string, needsApproval: boolean) =>
     db.one(
       `select t.* from app_public.policy_versions v
-       cross join lateral app_private.terms_of(v, $1, $2, $3) t limit 1`,
+       join app_public.offerings f on f.policy_id = v.policy_id
+       cross join lateral app_private.terms_of(v, $1, $2, case when $3
+         then app_private.answer_by(v, f.id, null, $1, $2, $2) end) t limit 1`,
       [START, madeAt, needsApproval],
     );
 

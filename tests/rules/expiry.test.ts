@@ -1,9 +1,19 @@
 /** What was to be delivered, and of which nobody says anything, does not stay in progress for ever. */
 import { describe, expect } from '@jest/globals';
 import { renderMail } from '../../src/mail/render.ts';
-import { advanceTo, at, booking, call, runDueDeadlines } from '../support/factories.ts';
+import type { TestDatabase } from '../support/database.ts';
+import {
+  advanceTo,
+  at,
+  book,
+  booking,
+  call,
+  createUser,
+  range,
+  runDueDeadlines,
+} from '../support/factories.ts';
 import { begin, close, DELIVERED, eventsOf, expiryOf, keep, listed } from './expiryWorld.ts';
-import { deadlineOf, refused, rule, told } from './rule.ts';
+import { deadlineOf, refused, rule, type Scene, told } from './rule.ts';
 
 describe('A booking that has to be delivered, and of which nobody says anything,', () => {
   rule(
@@ -157,6 +167,72 @@ describe('A booking that has to be delivered, and of which nobody says anything,
       expect((await booking(db, id)).status).toBe('expired');
     },
     DELIVERED,
+  );
+});
+
+describe('A request that nobody answers', () => {
+  const asked = async ({ db, world }: Scene, days: number, category: string | null = null) => {
+    await db.query('update app_public.offerings set category = $2 where id = $1', [
+      ...[world.left, category],
+    ]);
+    const ann = await createUser(db, 'Ann');
+    return { ann, ...(await book(db, ann, world.left, range('10:00', '11:00', days))) };
+  };
+  const byOf = async (db: TestDatabase, id: string) =>
+    ((await booking(db, id)).request_expires_at as Date).toISOString();
+  const policy = {
+    ...{ requires_approval: true, request_ttl: '6 hours', expiry_skips_weekends: true },
+    expiry_grace_by_category: '{"cleaning": "48 hours"}',
+  };
+
+  rule(
+    'ends by its category and without the weekend, but never later than half of the time left',
+    async (scene) => {
+      const { db } = scene;
+      // Monday.
+      expect(await byOf(db, (await asked(scene, 7, 'gardening')).id)).toBe(at('14:00'));
+      expect(await byOf(db, (await asked(scene, 8, 'cleaning')).id)).toBe(at('08:00', 2));
+      await db.setClock(at('20:00', 4));
+      expect(await byOf(db, (await asked(scene, 14)).id)).toBe(at('02:00', 7));
+      expect(await byOf(db, (await asked(scene, 9, 'cleaning')).id)).toBe(at('03:00', 7));
+      const { id } = await asked(scene, 6);
+      expect(await byOf(db, id)).toBe(at('15:00', 5));
+      await advanceTo(db, at('15:00', 5));
+      expect((await booking(db, id)).status).toBe('expired');
+    },
+    policy,
+  );
+
+  rule(
+    'stays for another grace when somebody has touched or kept it, or a holiday came in between',
+    async (scene) => {
+      const { db, world } = scene;
+      const { ann, id } = await asked(scene, 2);
+      await db.setClock(at('12:00'));
+      await call(db, ann, 'modify_booking', { booking_id: id, purpose: 'The left wall' });
+      await advanceTo(db, at('17:59'));
+      expect(await eventsOf(db, id)).toEqual(['expire_request: postponed']);
+      await refused(db, 'RSNTF', ann, 'keep_booking', { booking_id: id, reason: 'Please' });
+      await keep(db, world.manager, id);
+      expect(await byOf(db, id)).toBe(at('23:59'));
+      await close(scene, 0);
+      await advanceTo(db, at('23:59'));
+      expect(await byOf(db, id)).toBe(at('06:00', 1));
+      await advanceTo(db, at('06:00', 1));
+      expect((await booking(db, id)).status).toBe('expired');
+    },
+    { ...policy, expiry_skips_holidays: true },
+  );
+
+  rule(
+    'ends also under a policy that lets nothing else expire: it takes room from others',
+    async (scene) => {
+      const { db } = scene;
+      const { id } = await asked(scene, 2);
+      await advanceTo(db, at('14:00'));
+      expect((await booking(db, id)).status).toBe('expired');
+    },
+    { ...policy, expiry: 'off' },
   );
 });
 

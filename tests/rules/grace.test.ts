@@ -5,6 +5,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { inTransaction } from '../support/database.ts';
+import { createWorld } from '../support/factories.ts';
 
 interface Case {
   at: string;
@@ -157,6 +158,46 @@ test('A clock that does not stand still on weekends is found out', async () => {
   const some = fc.sample(cases, { numRuns: 50, seed: 7 });
   const said = await ends(some.map((given) => ({ ...given, weekends: !given.weekends })));
   expect(said).not.toEqual(some.map(tickThrough));
+});
+
+test('A request has to be answered when that clock has gone that far, or half of the time is over', async () => {
+  const some = fc.sample(fc.tuple(cases, fc.integer({ min: 1, max: 1500 })), {
+    ...{ numRuns: 60, seed: Date.now() },
+  });
+  const wrong = await inTransaction(async (db) => {
+    const { left, leftRoom, organizationId } = await createWorld(db);
+    await db.query(`update app_public.offerings set category = 'any' where id = $1`, [left]);
+    const found: unknown[] = [];
+    for (const [{ at, hours, zone, weekends, holidays }, quarters] of some) {
+      await db.query('delete from app_public.blackouts');
+      await db.query('update app_public.resources set time_zone = $2 where id = $1', [
+        ...[leftRoom, zone],
+      ]);
+      await db.query(
+        `insert into app_public.blackouts (organization_id, kind, reason, starts_at, ends_at)
+         select $1, 'holiday', 'Holiday', (h ->> 0)::timestamptz, (h ->> 1)::timestamptz
+         from jsonb_array_elements($2) h`,
+        [organizationId, JSON.stringify(holidays)],
+      );
+      const startsAt = Date.parse(at) + quarters * QUARTER;
+      const by = await db.value<Date>(
+        `select app_private.answer_by(jsonb_populate_record(v, $1), $2, $3, $4, $5, $5)
+         from app_public.policy_versions v limit 1`,
+        [
+          JSON.stringify({
+            ...{ expiry_skips_weekends: weekends, expiry_skips_holidays: true },
+            expiry_grace_by_category: { any: `${hours}:00:00` },
+          }),
+          ...[left, leftRoom, new Date(startsAt).toISOString(), at],
+        ],
+      );
+      const half = (Date.parse(at) + startsAt) / 2;
+      const counted = tickThrough({ at, hours, zone, weekends, holidays });
+      if (by.getTime() !== Math.min(Date.parse(counted), half)) found.push({ at, hours, by });
+    }
+    return found;
+  });
+  expect(wrong).toEqual([]);
 });
 
 test.each<[string, boolean]>([

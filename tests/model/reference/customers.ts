@@ -95,6 +95,7 @@ export function modify(
   const moves = range && (range.from !== booking.from || range.to !== booking.to);
   const renames = purpose !== undefined && purpose !== booking.purpose;
   if (purpose !== undefined) booking.purpose = purpose;
+  if (renames) booking.touchedAt = s.now;
   if (moves) move(s, booking, range, asManager);
   if (moves && booking.status === 'pending') {
     tell(s, 'managers', 'booking_requested', { booking, sequence: true });

@@ -158,6 +158,8 @@ export interface Booking extends Range, Places, Quote {
   status: string;
   sequence: number;
   madeAt: number;
+  /** By a change that leaves its time as it is. */
+  touchedAt?: number;
   confirmBy: number | null;
   requestExpires: number | null;
   holdExpires: number | null;

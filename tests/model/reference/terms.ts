@@ -30,6 +30,11 @@ export function checkDailyBookings(s: State, who: number, range: Range, except?:
   if (counted.length >= s.policy.perDay) throw new Refusal('RSLIM');
 }
 
+/** Until when a request has to be answered that nobody has touched since then. */
+export function answerBy(s: State, { from, madeAt }: Booking, since: number): number {
+  return Math.min(since + s.policy.requestTtl, madeAt + rounded((from - madeAt) / 2));
+}
+
 /** What a booking made (claimed, moved) now begins as (DESIGN §7). */
 export function setTerms(s: State, booking: Booking, needsApproval: boolean, madeAt = s.now): void {
   const lead = booking.from - madeAt;
@@ -42,7 +47,7 @@ export function setTerms(s: State, booking: Booking, needsApproval: boolean, mad
   booking.status = 'confirmed';
   if (needsApproval) {
     booking.status = 'pending';
-    booking.requestExpires = madeAt + Math.min(s.policy.requestTtl, rounded(lead / 2));
+    booking.requestExpires = answerBy(s, booking, madeAt);
   } else if (lead < s.policy.confirmIfBookedBefore) {
     booking.attendance = 'booking';
     booking.attendanceAt = madeAt;

@@ -34,6 +34,7 @@ import {
   tell,
   worthUntil,
 } from './state.ts';
+import { answerBy } from './terms.ts';
 
 export interface Due {
   at: number;
@@ -97,6 +98,11 @@ export function dueOfBooking(s: State, b: Booking): Due | null {
   if (b.status === 'held') add('expire_hold', b.holdExpires, () => expireHold(s, b));
   if (b.status === 'pending') {
     add('expire_request', b.requestExpires, () => {
+      const until = answerBy(s, b, Math.max(b.madeAt, b.touchedAt ?? 0));
+      if (until > s.now) {
+        b.requestExpires = until;
+        return;
+      }
       endBooking(s, b, 'expired', { refund: b.price });
       tell(s, b.who, 'booking_expired', { booking: b });
       tell(s, 'managers', 'expiry_notice', { booking: b });
