@@ -12,6 +12,8 @@ export const KINDS = [
   'booking_expired',
   'booking_delivered',
   'provider_reminder',
+  'provider_booking',
+  'provider_booking_gone',
   'delivery_due',
   'service_expired',
   'expiry_notice',

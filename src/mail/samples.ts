@@ -185,6 +185,20 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   },
   delivery_due: forManager({ status: 'in_progress' }),
   provider_reminder: { ...forManager({}), tokens: tokens('unsubscribe') },
+  provider_booking: {
+    ...forManager({ providerName: manager.name }),
+    previous: {
+      startsAt: '2026-12-03T13:00:00Z',
+      endsAt: '2026-12-03T16:30:00Z',
+      provider: 'Eva Gruber',
+    },
+    tokens: tokens('unsubscribe'),
+  },
+  provider_booking_gone: {
+    ...forManager({ status: 'cancelled', sequence: 1 }),
+    previous: { startsAt: booking.startsAt, endsAt: booking.endsAt },
+    tokens: tokens('unsubscribe'),
+  },
   service_expired: { ...forBooking({ status: 'expired', sequence: 1 }), actor: 'system' },
   expiry_notice: {
     ...forManager({ status: 'expired', sequence: 1 }),

@@ -94,6 +94,7 @@ function bookingView(booking: BookingModel, context: Context) {
     pending,
     offences: pending ? booking.offences : undefined,
     askedFirst: pending && Boolean(booking.offences),
+    cancelled: booking.status === 'cancelled' || booking.status === 'auto_cancelled',
     deadline,
     decideBy: moment({ iso: booking.requestExpiresAt, timeZone, locale }),
     autoCancels: booking.autoCancel === 'on',

@@ -1,8 +1,9 @@
 /** What providers are asked, told and reminded of, and how they answer. */
 import { describe, expect } from '@jest/globals';
-import { advanceTo, at, call, range } from '../support/factories.ts';
+import { advanceTo, at, call, createProvider, createUser, range } from '../support/factories.ts';
 import { bookService, createService } from '../support/providers.ts';
-import { refused, rule, type Scene, told } from './rule.ts';
+import { bookWith, createService as createPool } from '../support/services.ts';
+import { createUsers, refused, rule, type Scene, told } from './rule.ts';
 import { asked, begun, occupancies } from './service.ts';
 
 describe('A request', () => {
@@ -165,19 +166,20 @@ describe('The provider’s own reminder', () => {
       const { anna, carl, args } = await asked(scene);
       await advanceTo(db, at('07:59', 1));
       await call(db, carl, 'confirm_booking', args);
-      expect(await told(db, anna.user)).toEqual([]);
+      expect(await told(db, anna.user)).toEqual(['provider_booking']);
       await advanceTo(db, at('08:00', 1));
-      expect(await told(db, anna.user)).toEqual(['provider_reminder']);
+      expect(await told(db, anna.user)).toEqual(['provider_booking', 'provider_reminder']);
       const [starts_at, ends_at] = range('16:00', '17:00');
       await call(db, carl, 'modify_booking', { ...args, starts_at, ends_at });
       await advanceTo(db, at('14:00', 1));
-      expect(await told(db, anna.user)).toEqual(['provider_reminder', 'provider_reminder']);
+      const twice = ['provider_booking', 'provider_reminder'];
+      expect(await told(db, anna.user)).toEqual([...twice, ...twice]);
     },
     policy,
   );
 
   rule(
-    'can be unsubscribed from, and nothing else with it',
+    'can be unsubscribed from, with all else that is only said to them',
     async (scene) => {
       const { db, world } = scene;
       const { anna, carl, args } = await asked(scene);
@@ -192,10 +194,13 @@ describe('The provider’s own reminder', () => {
       const mails = await db.rows<{ kind: string; status: string }>(
         `select n.kind, d.status::text from app_public.notifications n
          join app_public.deliveries d on d.notification_id = n.id
-         where n.user_id = $1 and n.booking_id = $2`,
+         where n.user_id = $1 and n.booking_id = $2 order by n.id`,
         [anna.user, next.id],
       );
-      expect(mails).toEqual([{ kind: 'provider_reminder', status: 'suppressed' }]);
+      expect(mails.map(({ kind, status }) => `${kind} ${status}`)).toEqual([
+        ...['provider_booking suppressed', 'provider_reminder suppressed'],
+        'provider_booking_gone suppressed',
+      ]);
     },
     policy,
   );
@@ -205,8 +210,92 @@ describe('The provider’s own reminder', () => {
     const { anna, carl, args } = await asked(scene);
     await call(db, carl, 'confirm_booking', args);
     await advanceTo(db, at('09:59', 1));
-    expect(await told(db, anna.user)).toEqual([]);
+    expect(await told(db, anna.user)).toEqual(['provider_booking']);
   });
+});
+
+describe('Of each thing that others do to it its provider hears once', () => {
+  /** Pia and Quinn are one as good as the other, and members. */
+  async function pool({ db, world }: Scene) {
+    const service = await createPool(db, world);
+    const [pia, quinn] = await createUsers(db, 'Pia', 'Quinn');
+    const [piaIs, quinnIs] = service.providers as [string, string];
+    await createProvider(db, world.organizationId, pia, piaIs);
+    await createProvider(db, world.organizationId, quinn, quinnIs);
+    const carl = await createUser(db, 'Carl');
+    const made = await bookWith(db, carl, service, range('10:00', '11:00'), piaIs);
+    const heard = async () => [await told(db, pia), await told(db, quinn)];
+    return { pia, quinn, piaIs, quinnIs, carl, args: { booking_id: made.id }, heard };
+  }
+
+  rule('booked, moved, handed over by time off, and cancelled', async (scene) => {
+    const { db, world } = scene;
+    const { pia, piaIs, quinnIs, carl, args, heard } = await pool(scene);
+    expect(await heard()).toEqual([['provider_booking'], []]);
+    const [starts_at, ends_at] = range('12:00', '13:00');
+    await call(db, carl, 'modify_booking', { ...args, starts_at, ends_at });
+    await call(db, carl, 'modify_booking', { ...args, purpose: 'A quiet hour' });
+    expect(await heard()).toEqual([['provider_booking', 'provider_booking'], []]);
+    await call(db, pia, 'create_blackout', {
+      ...{ organization_id: world.organizationId, resource_id: piaIs, reason: 'Away' },
+      ...{ starts_at: at('09:00', 1), ends_at: at('14:00', 1) },
+    });
+    // Pia herself knows.
+    expect(await heard()).toEqual([['provider_booking', 'provider_booking'], ['provider_booking']]);
+    await call(db, carl, 'cancel_booking', args);
+    expect((await heard())[1]).toEqual(['provider_booking', 'provider_booking_gone']);
+    const log = await db.rows(
+      `select from_provider_id as from, to_provider_id as to from app_public.booking_modifications
+       where booking_id = $1 order by id`,
+      [args.booking_id],
+    );
+    expect(log).toEqual([
+      { from: piaIs, to: piaIs },
+      { from: piaIs, to: quinnIs },
+    ]);
+    const said = await db.rows<{ data: unknown }>(
+      `select data - 'sequence' as data from app_public.notifications where user_id is not null
+       and kind like 'provider_%' order by id`,
+    );
+    const iso = (time: string) => new Date(time).toISOString().replace('.000Z', '+00:00');
+    const [early, late] = [range('10:00', '11:00'), range('12:00', '13:00')].map(
+      ([from, until]) => ({ startsAt: iso(from), endsAt: iso(until) }),
+    );
+    expect(said.map(({ data }) => data)).toEqual([
+      { status: 'confirmed', previous: {} },
+      { status: 'confirmed', previous: early },
+      { status: 'confirmed', previous: { ...late, provider: 'Pia' } },
+      { status: 'cancelled', previous: late },
+    ]);
+  });
+
+  rule('given to a colleague by a manager, and released', async (scene) => {
+    const { db, world } = scene;
+    const { quinnIs, args, heard } = await pool(scene);
+    await call(db, world.manager, 'modify_booking', { ...args, provider_id: quinnIs });
+    expect(await heard()).toEqual([
+      ['provider_booking', 'provider_booking_gone'],
+      ['provider_booking'],
+    ]);
+    await advanceTo(db, at('08:00', 1));
+    expect((await heard())[1]).toEqual(['provider_booking', 'provider_booking_gone']);
+  });
+
+  rule(
+    'handed over while it is asked for: the other one is asked',
+    async (scene) => {
+      const { db, world } = scene;
+      const { quinn, quinnIs, args, heard } = await pool(scene);
+      await call(db, world.manager, 'modify_booking', { ...args, provider_id: quinnIs });
+      expect(await heard()).toEqual([
+        ['booking_requested', 'provider_booking_gone'],
+        ['booking_requested'],
+      ]);
+      await call(db, quinn, 'accept_booking', args);
+      expect((await heard())[1]).toEqual(['booking_requested']);
+    },
+    { requires_approval: true },
+  );
 });
 
 describe('A provider who falls away', () => {

@@ -56,7 +56,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
   const providing = await createProvider(db, organizationId, users.provider, leftRoom);
   await fill(db, 'memberships', providing, { unsubscribed_at: MONDAY });
   const base = { ...world, ...places, users };
-  const { bookings, entries, review, photo, series } = await createBookings(db, base);
+  const { bookings, entries, review, photo, move, series } = await createBookings(db, base);
   const tours = await createTours(db, base);
   const told = await createMessages(db, base, bookings, entries);
   const blackouts = await createBlackouts(db, base);
@@ -97,7 +97,7 @@ export async function createScene(db: TestDatabase, world: World): Promise<Scene
       recurring_bookings: [[series]],
       reviews: [[review]],
       booking_photos: [[photo]],
-      booking_modifications: [tours.modification],
+      booking_modifications: [tours.modification, [move]],
       automation_events: await createEvents(db, base, bookings[0]),
       payments: await createPayments(db, base, bookings[0]),
       waitlist_entries: [...entries.map((id) => [id]), tours.entry],

@@ -106,6 +106,7 @@ export async function createBookings(db: TestDatabase, scene: Base) {
     entries: [offered, claimed],
     review: served.review,
     photo: served.photo,
+    move: served.move,
     series,
   } as const;
 }
@@ -138,8 +139,18 @@ async function createServed(db: TestDatabase, scene: Base) {
   const { id: expired } = await book(db, users.customer, left, range('22:00', '23:00'));
   await fill(db, 'bookings', expired, { status: 'in_progress' });
   await db.query(`select app_private.end_booking($1, 'expired', 'Nobody said so')`, [expired]);
-  return { delivered, awaited, expired, review, photo };
+  const times = { starts_at: at('18:00', 1), ends_at: at('19:00', 1), party_size: 1, price: 0 };
+  const sides = { ...times, provider_id: leftRoom };
+  const move = await insert(db, 'app_public.booking_modifications', {
+    ...{ organization_id: scene.organizationId, booking_id: delivered },
+    ...prefixed('from', { ...sides, starts_at: at('17:00', 1) }),
+    ...prefixed('to', sides),
+  });
+  return { delivered, awaited, expired, review, photo, move };
 }
+
+const prefixed = (side: 'from' | 'to', values: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${side}_${name}`, value]));
 
 /** Somebody else cancels, so that the customer is offered their place. */
 export async function offer(

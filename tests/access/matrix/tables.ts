@@ -266,12 +266,12 @@ export const TABLES: Readonly<Record<string, Table>> = {
   },
   booking_modifications: {
     type: 'BookingModification',
-    // The customer has changed the places of a slot.
-    rows: [CUSTOMER_OR_MANAGER],
+    // The customer has changed the places of a slot, and the time of what the provider serves.
+    rows: [CUSTOMER_OR_MANAGER, may(`${CONCERNED} provider`)],
     readers: USERS,
     columns: `id organizationId bookingId modifiedAt modifiedBy fromSlotId toSlotId fromStartsAt
-      toStartsAt fromEndsAt toEndsAt fromPartySize toPartySize fromPrice toPrice`,
-    relations: 'booking fromSlot organization toSlot userByModifiedBy',
+      toStartsAt fromEndsAt toEndsAt fromPartySize toPartySize fromPrice toPrice fromProviderId toProviderId`,
+    relations: 'booking fromProvider fromSlot organization toProvider toSlot userByModifiedBy',
   },
   automation_events: {
     type: 'AutomationEvent',
