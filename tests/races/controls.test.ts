@@ -76,6 +76,11 @@ async function noBookingLock(db: TestDatabase): Promise<void> {
   await linger(db, 'app_public.bookings', 'update');
 }
 
+async function noLockOfTheAbsent(db: TestDatabase): Promise<void> {
+  await without(db, 'app_public.mark_no_show(uuid,text)', /for no key update of c/);
+  await linger(db, 'app_public.bookings', 'update');
+}
+
 async function noLocksOfAPhoto(db: TestDatabase): Promise<void> {
   await noBookingLock(db);
   await linger(db, 'app_public.booking_photos', 'insert or delete');
@@ -249,7 +254,9 @@ const controls: [lock: string, weaken: Weaken, scenarios: Scenario[]][] = [
   ['lock and table of states', both(noBookingLock, anyTransition), [time.deliverAtDeadline]],
   ['all locks of a claim', noLocksOfAClaim, [queue.sameClaim, queue.claimAtDeadline]],
   ['lock and settling', noLockNorSettling, [queue.declineAtDeadline]],
-  ['all locks of a booking', noLocksOfAPhoto, [life.photosAtOnce, life.photoAndErase]],
+  ['all locks of a booking', noLocksOfAPhoto, [life.photosAtOncedeliverAndErase],
+  ['the lock of the customer', noLockOfTheAbsent, life.noShowAndErase],
+  ['all locks of a booking', noLocksOfAPhoto, life.photoAndErase]],
   [
     'lock and table',
     noBookingLockNorTable,

@@ -202,6 +202,29 @@ export const deliverAndErase: Scenario = {
   },
 };
 
+export const noShowAndErase: Scenario = {
+  name: 'of somebody who is erased while it is noted that they did not come no word is left',
+  prepare: async (ground, day) => {
+    const leaver = await createUser(ground.db, 'Leaver');
+    const id = await underWay(ground, day, leaver);
+    await ground.act(as(provider(ground), 'complete_booking', { booking_id: id }));
+    return {
+      actions: [
+        as(leaver, 'erase_me', {}),
+        as(provider(ground), 'mark_no_show', {
+          booking_id: id,
+          reason: 'Mr Leaver was not there.',
+        }),
+      ],
+      check: async (outcomes) => {
+        expect(refusals(outcomes)).toEqual([]);
+        const { status, ended_reason } = await bookingOf(ground, id);
+        expect([status, ended_reason]).toEqual(['no_show', null]);
+      },
+    };
+  },
+};
+
 export const photoAndErase: Scenario = {
   name: 'of somebody who is erased while a photo is added no photo is left',
   prepare: async (ground, day) => {

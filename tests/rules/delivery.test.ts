@@ -261,3 +261,17 @@ test('erasing a person erases what was written about the delivery', () =>
     );
     expect(kept).toEqual([]);
   }));
+
+test('of whoever is erased nothing is noted any more, and what is under way ends all the same', () =>
+  inTransaction(async (db) => {
+    const scene = { db, world: await createWorld(db) };
+    const { carl, args, now } = await begun(scene);
+    await call(db, carl, 'erase_me', {});
+    await call(db, scene.world.manager, 'cancel_booking', { ...args, reason: 'Carl is ill.' });
+    expect(await now()).toMatchObject({ status: 'cancelled', ended_reason: null });
+    const kept = await db.rows(
+      `select from app_public.audit_log a where a::text like '%is ill%'
+       union all select from app_public.notifications n where n::text like '%is ill%'`,
+    );
+    expect(kept).toEqual([]);
+  }));

@@ -148,6 +148,10 @@ rule(
     await call(db, carl, 'erase_me', {});
     const row = await db.one('select * from app_public.reviews where id = $1', [written.id]);
     expect(row).toMatchObject({ rating: 4, words: null, reply: null });
+    // Nor does anybody answer them any more.
+    await refused(db, 'RSNTF', anna.user, 'reply_to_review', {
+      ...{ review_id: written.id, reply: 'Dear Carl!' },
+    });
     expect(
       await value(db, `count(*) from app_public.audit_log a where a::text ~ 'glad|Dear Carl'`),
     ).toBe(0);
