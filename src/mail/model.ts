@@ -112,6 +112,8 @@ export type BookingModel = Maybe<{
   customerContact: string;
   /** Of a pending booking: how many earlier ones were not used, if somebody has to agree for that. */
   offences: number;
+  /** A deposit is asked for because of them. */
+  demandsDeposit: boolean;
   /** Whom to ask about this offering, in words; instead of the organisation's support contact. */
   supportContact: string;
   tokens: Tokens;
@@ -135,6 +137,8 @@ export type EntryModel = Maybe<{
   position: number;
   offerExpiresAt: string;
   needsApproval: boolean;
+  /** What has to be paid before it is theirs. */
+  payFirst: number;
   note: string;
   /** As for a booking. */
   supportContact: string;

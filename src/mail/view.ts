@@ -95,6 +95,7 @@ function bookingView(booking: BookingModel, context: Context) {
     offences: pending ? booking.offences : undefined,
     askedFirst: pending && Boolean(booking.offences),
     cancelled: booking.status === 'cancelled' || booking.status === 'auto_cancelled',
+    demandsDeposit: Boolean(booking.awaitsPayment && booking.demandsDeposit),
     deadline,
     decideBy: moment({ iso: booking.requestExpiresAt, timeZone, locale }),
     autoCancels: booking.autoCancel === 'on',
@@ -119,6 +120,7 @@ function entryView(entry: EntryModel, { locale, publicUrl }: Context) {
     position: entry.position,
     deadline: moment({ iso: entry.offerExpiresAt, timeZone, locale }),
     needsApproval: entry.needsApproval === true,
+    payFirst: money({ price: entry.payFirst, currency: entry.currency }, locale),
     note: entry.note,
     links: linksOf(entry.tokens, publicUrl),
   };

@@ -1,6 +1,5 @@
 /** Who left places unused asks first, for a while: how that is counted, and what it changes. */
 import { describe, expect, test } from '@jest/globals';
-import { renderMail } from '../../src/mail/render.ts';
 import { inTransaction, type TestDatabase } from '../support/database.ts';
 import {
   advanceTo,
@@ -17,18 +16,9 @@ import {
   range,
   type World,
 } from '../support/factories.ts';
-import { cancel, claim, createUsers, refused, revise, rule, told } from './rule.ts';
+import { cancel, claim, createUsers, mailTo, miss, refused, revise, rule, told } from './rule.ts';
 
 const ONE = { offence_limit: 1 };
-
-/** Somebody books for ten o'clock of that day, and does not come. */
-async function miss(db: TestDatabase, world: World, userId: string, day: number): Promise<string> {
-  await db.setClock(at('08:00', day));
-  const { id } = await book(db, userId, world.left, range('10:00', '11:00', day));
-  await advanceTo(db, at('10:30', day));
-  await call(db, world.manager, 'mark_no_show', { booking_id: id });
-  return id;
-}
 
 /** Books and never answers. */
 async function ghost(db: TestDatabase, world: World, userId: string, day: number): Promise<string> {
@@ -50,20 +40,6 @@ async function offenders(db: TestDatabase, userId: string, atLeast: number | nul
       [atLeast],
     ),
   );
-}
-
-/** The text of the mail of a kind that a person was sent last. */
-async function mailTo(db: TestDatabase, userId: string, kind: string, locale = 'en') {
-  const model = await db.value<Record<string, unknown>>(
-    `select m.model from app_public.deliveries d
-     join app_public.notifications n on n.id = d.notification_id
-     left join app_public.customers c on c.id = n.customer_id
-     cross join lateral app_private.mail_model(d) m
-     where n.kind = $2 and coalesce(n.user_id, c.user_id) = $1 order by d.id desc limit 1`,
-    [userId, kind],
-  );
-  const origin = { publicUrl: 'https://reslot.example', organizerEmail: 'b@reslot.example' };
-  return renderMail({ kind: kind as 'booking_received', locale, model, ...origin });
 }
 
 describe('Whoever left more places unused than the policy lets pass', () => {

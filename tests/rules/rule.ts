@@ -1,7 +1,10 @@
 /** What the tests of rules share: a fresh world for each, and short words for what happens in it. */
 import { expect, test } from '@jest/globals';
+import { renderMail } from '../../src/mail/render.ts';
 import { inTransaction, type TestDatabase } from '../support/database.ts';
 import {
+  advanceTo,
+  at,
   book,
   call,
   createUser,
@@ -63,6 +66,34 @@ export const leave = (db: TestDatabase, userId: string, entryId: string) =>
 
 export const confirm = (db: TestDatabase, userId: string, bookingId: string) =>
   call(db, userId, 'confirm_booking', { booking_id: bookingId });
+
+/** Somebody books for ten o'clock of that day, and does not come. */
+export async function miss(
+  db: TestDatabase,
+  world: World,
+  userId: string,
+  day: number,
+): Promise<string> {
+  await db.setClock(at('08:00', day));
+  const { id } = await book(db, userId, world.left, range('10:00', '11:00', day));
+  await advanceTo(db, at('10:30', day));
+  await call(db, world.manager, 'mark_no_show', { booking_id: id });
+  return id;
+}
+
+/** The text of the mail of a kind that a person was sent last. */
+export async function mailTo(db: TestDatabase, userId: string, kind: string, locale = 'en') {
+  const model = await db.value<Record<string, unknown>>(
+    `select m.model from app_public.deliveries d
+     join app_public.notifications n on n.id = d.notification_id
+     left join app_public.customers c on c.id = n.customer_id
+     cross join lateral app_private.mail_model(d) m
+     where n.kind = $2 and coalesce(n.user_id, c.user_id) = $1 order by d.id desc limit 1`,
+    [userId, kind],
+  );
+  const origin = { publicUrl: 'https://reslot.example', organizerEmail: 'b@reslot.example' };
+  return renderMail({ kind: kind as 'booking_received', locale, model, ...origin });
+}
 
 /** What a user was told, oldest first; as a customer or as a manager. */
 export async function told(db: TestDatabase, userId: string): Promise<string[]> {

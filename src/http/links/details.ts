@@ -3,7 +3,7 @@ import { moment, span, wholeDay } from '../../mail/dates.ts';
 import { money } from '../../mail/money.ts';
 import { type Html, html } from '../../mail/page.ts';
 import type { Voice } from './layout.ts';
-import type { KnownLink } from './model.ts';
+import type { KnownLink, LinkEntry } from './model.ts';
 
 export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
   const subject = link.booking ?? link.entry;
@@ -46,6 +46,8 @@ export function deadline(link: KnownLink, voice: Voice): Html | '' {
   return sentences.length > 0 ? html`<p class="deadline">${sentences.join(' ')}</p>` : '';
 }
 
+type Conditions = Pick<LinkEntry, 'needsApproval' | 'payFirst' | 'currency'>;
+
 function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] {
   const { booking, entry, action } = link;
   const at = (iso: string | null | undefined) =>
@@ -59,7 +61,14 @@ function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] 
     const by = at(booking?.requestExpiresAt);
     return by ? [says.decideBy(by)] : [];
   }
-  if (action === 'book') return booking?.needsApproval ? [says.needsApproval] : [];
+  const conditions = ({ needsApproval, payFirst, currency }: Conditions = {}) => {
+    const amount = money({ price: payFirst, currency }, locale);
+    return [
+      ...(needsApproval ? [says.needsApproval] : []),
+      ...(amount ? [says.payFirst(amount)] : []),
+    ];
+  };
+  if (action === 'book') return conditions(booking ?? {});
   if (action === 'confirm_delivery') {
     const by = at(booking?.deliveryAnswerBy);
     return by ? [says.doneBy(by)] : [];
@@ -67,8 +76,5 @@ function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] 
   if (action !== 'claim' || !entry) return [];
   const until = at(entry.offerExpiresAt);
   const held = until ? says.heldUntil(until) : says.heldForYou;
-  return [
-    entry.isHeld ? held : says.lastCall,
-    ...(entry.needsApproval ? [says.needsApproval] : []),
-  ];
+  return [entry.isHeld ? held : says.lastCall, ...conditions(entry)];
 }

@@ -87,6 +87,8 @@ export type LinkBooking = {
   customerName?: string | null;
   /** Of what a guest asks for: without a reference, it is not booked yet. */
   needsApproval?: boolean;
+  /** What of it is to be paid before it is booked. */
+  payFirst?: number | null;
   alternatives?: { startsAt: string; endsAt: string }[] | null;
 };
 
@@ -105,6 +107,7 @@ export type LinkEntry = {
   offerExpiresAt?: string | null;
   isHeld?: boolean;
   needsApproval?: boolean;
+  payFirst?: number | null;
   address?: string | null;
   supportContact?: string | null;
 };

@@ -105,7 +105,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       providerReminderLead offenceLimit offenceWindow
       expiry expiryGrace expiryGraceByCategory expirySkipsWeekends expirySkipsHolidays expiryMails deliveryNeedsPhoto maxPhotos photoRetention
       seriesMaxOccurrences seriesReleaseLimit
-      payment paymentProvider depositRate paymentDue`,
+      payment paymentProvider depositRate paymentDue offenderDemand`,
     relations: 'organization policy slots userByCreatedBy',
   },
   offerings: {
@@ -233,7 +233,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
       autoCancelReason overrideAt overrideBy overrideReason refundShare providerId customerAddress
       customerPhone answeredAt awaitsDeliverySince
       deliveredAt deliveryNotes recommendations deliveryAnswerBy deliveryConfirmedAt reviewId
-      providerRemindedAt expiresAt wouldExpireAt seriesId seriesDate awaitsPayment`,
+      providerRemindedAt expiresAt wouldExpireAt seriesId seriesDate awaitsPayment demandsDeposit`,
     computed: 'reminderSent customerName contactPhone responseTime',
     internal: 'room remindersDone',
     relations: `automationEvents bookingModifications bookingPhotos customer notifications offering organization payments policyVersion provider review
@@ -358,7 +358,7 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   ManifestLine: `bookingId reference status customerName phone email adults children infants places
     attendanceConfirmed specialRequests dietaryNeeds accessNeeds`,
   Quote: `currency personPrice adultPrice childPrice infantPrice subtotal discount tax taxIncluded
-    price`,
+    price dueFirst`,
   PlannedSlot: 'localStartsAt outcome slotId',
   SeriesOccurrence: 'localDate startsAt endsAt bookingId code message',
   PageInfo: 'startCursor endCursor hasNextPage hasPreviousPage',

@@ -200,6 +200,7 @@ export const de: Words = {
     heldForYou: 'Er ist jetzt für Sie reserviert.',
     lastCall: 'Er ist für niemanden reserviert: Wer ihn zuerst annimmt, bekommt ihn.',
     needsApproval: 'Der Veranstalter muss noch zustimmen.',
+    payFirst: (amount) => `Er gehört Ihnen, sobald ${amount} bezahlt sind.`,
     doneBy: (moment) => `Ohne Ihre Antwort gilt es ab ${moment} als erledigt.`,
     decideBy: (moment) =>
       `Bitte entscheiden Sie bis ${moment}; danach endet die Anfrage von selbst.`,

@@ -191,6 +191,7 @@ export const en: Words = {
     heldForYou: 'It is held for you now.',
     lastCall: 'It is not held for anybody: the first to claim it gets it.',
     needsApproval: 'The organiser still has to approve it.',
+    payFirst: (amount) => `It is yours once ${amount} are paid.`,
     doneBy: (moment) => `Without your answer it counts as done on ${moment}.`,
     decideBy: (moment) => `Please decide by ${moment}; after that the request ends by itself.`,
   },

@@ -36,6 +36,7 @@ export type Words = {
     heldForYou: string;
     lastCall: string;
     needsApproval: string;
+    payFirst: (amount: string) => string;
     decideBy: (moment: string) => string;
     doneBy: (moment: string) => string;
   };
