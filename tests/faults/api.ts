@@ -8,6 +8,7 @@ import { type ProductProcess, startProduct } from './processes.ts';
 import { type FaultWorld, HOUR } from './world.ts';
 
 export interface Api {
+  url: string;
   process: ProductProcess;
   /** Starts another process on the same port. */
   restart(environment?: Record<string, string>): Promise<void>;
@@ -42,7 +43,9 @@ export async function startApi(
       ...more,
     });
   const firstHour = Math.ceil(Date.now() / HOUR) * HOUR + 200 * HOUR;
+  const url = `http://127.0.0.1:${port}`;
   const api: Api = {
+    url,
     process: await start(environment),
     restart: async (more = {}) => {
       await api.process.end('SIGKILL');
@@ -57,7 +60,7 @@ export async function startApi(
         endsAt: new Date(startsAt.getTime() + HOUR / 2).toISOString(),
         ...(key ? { idempotencyKey: key } : {}),
       };
-      return post(`http://127.0.0.1:${port}/graphql`, token, { query: BOOK, variables: { input } });
+      return post(`${url}/graphql`, token, { query: BOOK, variables: { input } });
     },
     stop: () => api.process.end('SIGKILL'),
   };

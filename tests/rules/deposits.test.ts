@@ -16,17 +16,7 @@ import { ask, GINA, openMails } from '../support/guests.ts';
 import { paymentOf, paymentsOf, record, setPrice } from '../support/payments.ts';
 import { bookSeries } from '../support/series.ts';
 import { bookSlot, createTour } from '../support/tours.ts';
-import {
-  cancel,
-  claim,
-  mailTo,
-  miss,
-  refused,
-  rule,
-  type Scene,
-  statusOf,
-  told,
-} from './rule.ts';
+import { cancel, claim, mailTo, miss, refused, rule, type Scene, statusOf, told } from './rule.ts';
 
 const ASKED = { status: 'pending', awaits_payment: true, demands_deposit: true };
 const BOOKED = { status: 'confirmed', awaits_payment: false, demands_deposit: false };

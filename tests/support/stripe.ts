@@ -43,6 +43,8 @@ export interface StripeServer {
    * asks once more when a connection breaks.
    */
   loseAnswer(): void;
+  /** Called when what a request asks has been done, before the answer. */
+  beforeAnswer(path: string): Promise<void> | void;
   /** Answers so many requests with this and does nothing. */
   refuseNext(times: number, status: number, error: Json): void;
   /** Somebody pays on the page; out comes the event that says so. */
@@ -91,6 +93,7 @@ export async function startStripe(): Promise<StripeServer> {
       return;
     }
     const { status, body } = repeated(request, text);
+    await running.beforeAnswer(request.url ?? '');
     if (faults.lose > 0) {
       faults.lose -= 1;
       request.socket.destroy();
@@ -203,7 +206,8 @@ export async function startStripe(): Promise<StripeServer> {
   const config = parseConfig({ ...environment, SECRET_KEY: 'x'.repeat(32), NODE_ENV: 'test' });
   const stripe = createStripe(config);
   if (!stripe) throw new Error('Stripe is not set up.');
-  return {
+  const running: StripeServer = {
+    beforeAnswer: () => undefined,
     ...{ stripe, environment, sessions, intents, keys, pay, event, sessionObject, chargeObject },
     loseAnswer: () => {
       faults.lose += 2;
@@ -217,4 +221,5 @@ export async function startStripe(): Promise<StripeServer> {
       await once(server, 'close');
     },
   };
+  return running;
 }
