@@ -57,7 +57,7 @@ async function take(pool: Pool, event: Stripe.Event): Promise<string> {
   if (!news) return 'no concern';
   const { rows } = await pool.query<{ outcome: string }>(
     'select app_private.take_stripe_event($1, $2, $3, $4, $5) as outcome',
-    [event.id, event.type, news.paymentId, news.what, news.details],
+    [news.once ?? event.id, event.type, news.paymentId, news.what, news.details],
   );
   const outcome = rows[0]?.outcome ?? 'nothing';
   // Somebody has to look: money came that is not what was asked for.

@@ -21,6 +21,7 @@ export const KINDS = [
   'payment_received',
   'payment_failed',
   'payment_refunded',
+  'payment_trouble',
   'booking_unpaid',
   'booking_spared',
   'booking_claimed',
@@ -191,7 +192,9 @@ export type MailModel = Maybe<{
   entry: EntryModel;
   slot: SlotModel;
   payment: PaymentModel;
-  /** How much of the payment has been given back. */
+  /** What has gone wrong with it afterwards. */
+  trouble: 'inquiry' | 'open' | 'won' | 'lost' | 'returned';
+  /** How much of the payment has been given back, or has come back. */
   amount: number | string;
   /** People booked on the slot, and how many it needs. */
   booked: number;

@@ -217,6 +217,7 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     tokens: tokens('cancel'),
   },
   payment_refunded: { ...forBooking({ status: 'cancelled', sequence: 1 }), payment, amount: 60 },
+  payment_trouble: { ...forManager({}), payment, trouble: 'open' },
   booking_unpaid: {
     ...forBooking({ status: 'expired', sequence: 1 }),
     actor: 'system',

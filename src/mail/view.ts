@@ -32,6 +32,8 @@ export function viewOf(model: MailModel, context: Context) {
     previous: previousView(safe, context),
     entry: safe.entry ? entryView(safe.entry, context) : undefined,
     payment: safe.payment ? paymentView(safe.payment, safe, context) : undefined,
+    /** `{ open: true }`, so that a template can ask. */
+    trouble: safe.trouble ? { [safe.trouble]: true } : undefined,
     slot: safe.slot ? slotView(safe.slot, safe, context) : undefined,
     bookings: safe.bookings?.map((booking) => bookingView(booking, context)),
     entries: safe.entries?.map((entry) => entryView(entry, context)),

@@ -3,8 +3,11 @@ import type Stripe from 'stripe';
 import { fromSmallest } from './money.ts';
 
 export interface News {
-  paymentId: string;
-  what: 'paid' | 'failed' | 'expired' | 'refunded';
+  /** Null of what names only the money: its PaymentIntent, in `details`. */
+  paymentId: string | null;
+  what: 'paid' | 'failed' | 'expired' | 'refunded' | 'disputed' | 'returned';
+  /** What is told by more than one event counts once under this name. */
+  once?: string;
   details: Record<string, string | number>;
 }
 
@@ -24,6 +27,13 @@ export function newsOf(event: Stripe.Event): News | undefined {
       return ofSession(event.data.object, 'expired');
     case 'charge.refunded':
       return ofCharge(event.data.object);
+    case 'charge.dispute.created':
+    case 'charge.dispute.updated':
+    case 'charge.dispute.closed':
+      return ofDispute(event.data.object);
+    case 'refund.failed':
+    case 'refund.updated':
+      return event.data.object.status === 'failed' ? ofFailedRefund(event.data.object) : undefined;
     default:
       return undefined;
   }
@@ -62,6 +72,29 @@ function ofCharge(charge: Stripe.Charge): News | undefined {
       ...intentOf(charge.payment_intent),
     },
   };
+}
+
+/** As far as it matters here: whether the bank only asks, has the money, or has decided. */
+function stateOf(status: Stripe.Dispute['status']): 'inquiry' | 'open' | 'won' | 'lost' {
+  if (status === 'lost') return 'lost';
+  if (status === 'won' || status === 'warning_closed' || status === 'prevented') return 'won';
+  return status.startsWith('warning') ? 'inquiry' : 'open';
+}
+
+/** Disputes and refunds carry no word of ours, only the PaymentIntent of what was paid. */
+function ofDispute({ payment_intent, status, currency }: Stripe.Dispute): News | undefined {
+  const intent = intentOf(payment_intent);
+  if (!intent.intent) return undefined;
+  const details = { state: stateOf(status), currency, ...intent };
+  return { paymentId: null, what: 'disputed', details };
+}
+
+/** The customer's bank did not take it; the money is back in our account at Stripe. */
+function ofFailedRefund({ id, amount, currency, payment_intent }: Stripe.Refund): News | undefined {
+  const intent = intentOf(payment_intent);
+  if (!intent.intent) return undefined;
+  const details = { amount: fromSmallest(amount, currency), currency, ...intent };
+  return { paymentId: null, what: 'returned', once: `${id} failed`, details };
 }
 
 function intentOf(intent: string | { id: string } | null): { intent?: string } {

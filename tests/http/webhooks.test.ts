@@ -135,6 +135,21 @@ describe('An event', () => {
     expect((await send(event)).status).toBe(200);
   });
 
+  test('that tells of a dispute, or of a refund that came back, is noted once, whatever brings it', async () => {
+    const { id, session } = await asked();
+    await send(stripe.pay(session));
+    const money = { payment_intent: (await paymentOf(db, id)).reference, currency: 'eur' };
+    const refund = { ...money, id: 're_1', amount: 3000, status: 'failed' };
+    for (const event of [
+      stripe.event('charge.dispute.created', { ...money, status: 'needs_response' }),
+      stripe.event('refund.updated', refund),
+      stripe.event('refund.failed', refund),
+    ]) {
+      expect((await send(event)).status).toBe(200);
+    }
+    expect(await paymentOf(db, id)).toMatchObject({ dispute: 'open', returned: '30.00' });
+  });
+
   test('that came just before it would be too old is taken', async () => {
     const { id, session } = await asked();
     const timestamp = Math.floor(Date.now() / 1000) - 240;

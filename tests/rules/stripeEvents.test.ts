@@ -4,37 +4,18 @@ import fc from 'fast-check';
 import { newsOf } from '../../src/payments/events.ts';
 import { CurrencyError, fromSmallest, toSmallest } from '../../src/payments/money.ts';
 import { inTransaction, type TestDatabase } from '../support/database.ts';
+import { advanceTo, at, booking, call, createWorld } from '../support/factories.ts';
 import {
-  advanceTo,
-  at,
-  book,
-  booking,
-  call,
-  createUser,
-  createWorld,
-  range,
-} from '../support/factories.ts';
-import { paymentOf, paymentsOf, record, setPrice, stripeTells } from '../support/payments.ts';
-import { cancel, refused, rule, type Scene, told } from './rule.ts';
+  begun,
+  ordersOf,
+  paymentOf,
+  paymentsOf,
+  record,
+  stripeTells,
+} from '../support/payments.ts';
+import { cancel, refused, rule, told } from './rule.ts';
 
 const STRIPE = { payment: 'on_booking', payment_provider: 'stripe' };
-
-/** Somebody has booked for 80, four days ahead, and has begun to pay. */
-async function begun({ db, world }: Scene) {
-  await setPrice(db, world, 80);
-  const ann = await createUser(db, 'Ann');
-  const { id } = await book(db, ann, world.left, range('10:00', '12:00', 4));
-  const payment = await call(db, ann, 'start_payment', { booking_id: id });
-  return { ann, id, payment: String(payment.id) };
-}
-
-/** Every order of them. */
-function ordersOf<T>(items: readonly T[]): T[][] {
-  if (items.length < 2) return [[...items]];
-  return items.flatMap((first, n) =>
-    ordersOf(items.filter((_, m) => m !== n)).map((rest) => [first, ...rest]),
-  );
-}
 
 const endOf = async (db: TestDatabase, id: string) => {
   const payments = await paymentsOf(db, id);

@@ -1,6 +1,6 @@
 /** Payments, as tests ask for them. */
 import type { TestDatabase } from './database.ts';
-import { call, type World } from './factories.ts';
+import { book, call, createUser, range, type World } from './factories.ts';
 
 export type PaymentRow = Record<string, unknown> & {
   id: string;
@@ -35,11 +35,28 @@ export const record = (
 ): Promise<PaymentRow> =>
   call(db, userId, 'record_payment', { booking_id: bookingId, amount, method: 'cash', ...more });
 
+/** Somebody has booked for 80, four days ahead, and has begun to pay. */
+export async function begun({ db, world }: { db: TestDatabase; world: World }) {
+  await setPrice(db, world, 80);
+  const ann = await createUser(db, 'Ann');
+  const { id } = await book(db, ann, world.left, range('10:00', '12:00', 4));
+  const payment = await call(db, ann, 'start_payment', { booking_id: id });
+  return { ann, id, payment: String(payment.id) };
+}
+
+/** Every order of them. */
+export function ordersOf<T>(items: readonly T[]): T[][] {
+  if (items.length < 2) return [[...items]];
+  return items.flatMap((first, n) =>
+    ordersOf(items.filter((_, m) => m !== n)).map((rest) => [first, ...rest]),
+  );
+}
+
 /** What the server does with an event whose signature is good. */
 export const stripeTells = async (
   db: TestDatabase,
   event: string,
-  paymentId: string,
+  paymentId: string | null,
   what: string,
   details: Record<string, unknown> = {},
 ): Promise<string> =>

@@ -47,7 +47,7 @@ export async function createPayments(
         ...{ ...of, purpose: 'deposit', provider: 'stripe', status: 'partly_refunded', amount: 80 },
         ...{ method: 'stripe', reference: 'pi_1', processed_at: MONDAY, refund_due: 80 },
         ...{ refunded: 20, refunding: 80, attempts: 2, next_attempt_at: at('09:00') },
-        error_code: 'charge_pending',
+        ...{ error_code: 'charge_pending', dispute: 'inquiry', returned: 5 },
       }),
     ],
   ];

@@ -289,7 +289,7 @@ export const TABLES: Readonly<Record<string, Table>> = {
     rows: [may(`${CONCERNED} provider`), may(`${CONCERNED} provider`)],
     readers: USERS,
     columns: `id organizationId bookingId purpose provider status amount currency refundDue refunded method
-      reference checkoutUrl attempts nextAttemptAt errorCode createdAt processedAt`,
+      reference checkoutUrl attempts nextAttemptAt errorCode createdAt processedAt dispute returned`,
     internal: 'refunding checkouts checkoutId',
     relations: 'booking organization',
   },
