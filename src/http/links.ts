@@ -43,6 +43,7 @@ export function mountLinks({ app, appPool, config, afterCommit, limits }: LinkOp
     nonces,
     secretKey,
     limits: bounds,
+    afterCommit,
     voiceFor: (link) =>
       link.state === 'not_valid' ? voiceOf(request) : speak(wordingFor(link.locale)),
   });

@@ -161,7 +161,6 @@ export type PaymentModel = Maybe<{
   amount: number | string;
   currency: string;
   purpose: 'price' | 'deposit' | 'balance';
-  byStripe: boolean;
   /** Whether the booking waits for it, and until when. */
   pending: boolean;
   dueAt: string;

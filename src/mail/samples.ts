@@ -73,7 +73,6 @@ const payment = {
   amount: 120,
   currency: 'EUR',
   purpose: 'price',
-  byStripe: true,
 } as const;
 
 /** Every action has a token of its own; these open nothing. */
@@ -208,13 +207,13 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   payment_due: {
     ...forBooking({ status: 'pending', awaitsPayment: true }),
     payment: { ...payment, pending: true, dueAt: booking.requestExpiresAt },
-    tokens: tokens('cancel'),
+    tokens: tokens('pay', 'cancel'),
   },
   payment_received: { ...base, payment, tokens: tokens('cancel') },
   payment_failed: {
     ...forBooking({ status: 'pending', awaitsPayment: true }),
     payment: { ...payment, pending: true, dueAt: booking.requestExpiresAt },
-    tokens: tokens('cancel'),
+    tokens: tokens('pay', 'cancel'),
   },
   payment_refunded: { ...forBooking({ status: 'cancelled', sequence: 1 }), payment, amount: 60 },
   payment_trouble: { ...forManager({}), payment, trouble: 'open' },

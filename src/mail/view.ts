@@ -129,16 +129,10 @@ function entryView(entry: EntryModel, { locale, publicUrl }: Context) {
 }
 
 function paymentView(payment: PaymentModel, model: MailModel, { locale }: Context) {
-  const home = webAddress(model.organization?.frontEndUrl);
-  const { timeZone, id } = model.booking ?? {};
+  const { timeZone } = model.booking ?? {};
   return {
     amount: money({ price: model.amount ?? payment.amount, currency: payment.currency }, locale),
     dueBy: payment.pending ? moment({ iso: payment.dueAt, timeZone, locale }) : undefined,
-    /** Of Stripe's the page is made when the customer asks for it. */
-    page:
-      payment.byStripe && home && id
-        ? `${trimSlash(home)}/bookings/${encodeURIComponent(id)}`
-        : undefined,
   };
 }
 

@@ -34,6 +34,7 @@ export type LinkServer = {
 export async function serveLinks(
   database: ClonedDatabase,
   limits: Partial<Limits> = {},
+  afterCommit: () => void = () => undefined,
 ): Promise<LinkServer> {
   const app = express();
   const state = { commits: 0 };
@@ -43,6 +44,7 @@ export async function serveLinks(
     config: { secretKey: 'a secret of the tests, long enough for it' },
     afterCommit: () => {
       state.commits += 1;
+      afterCommit();
     },
     limits: { ...PLENTY, ...limits },
   });

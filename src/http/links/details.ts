@@ -10,6 +10,7 @@ export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
   if (!subject || link.action === 'unsubscribe') return '';
   const { startsAt, endsAt, timeZone } = subject;
   const names = words.details;
+  const payment = link.booking?.payment;
   const day = link.booking ? undefined : wholeDay(link.entry?.day, locale);
   const lines: [string, string | null | undefined][] = [
     [names.what, subject.offeringName],
@@ -19,6 +20,7 @@ export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
     [names.people, several(subject.partySize)],
     [names.stillToCome, several(link.booking?.seriesLeft)],
     [names.price, money(subject, locale)],
+    [names.toPay, money({ price: payment?.amount, currency: subject.currency }, locale)],
     [names.purpose, link.booking?.purpose],
     [names.reference, link.booking?.reference],
   ];
@@ -69,6 +71,10 @@ function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] 
     ];
   };
   if (action === 'book') return conditions(booking ?? {});
+  if (action === 'pay') {
+    const by = at(booking?.payment?.dueBy);
+    return by ? [says.payBy(by)] : [];
+  }
   if (action === 'confirm_delivery') {
     const by = at(booking?.deliveryAnswerBy);
     return by ? [says.doneBy(by)] : [];

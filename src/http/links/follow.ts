@@ -1,4 +1,5 @@
 /** What a visit to a link leads to: its page, another question, or the deed. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { hashPassword } from '../../auth/passwords.ts';
 import { Refusal } from '../../auth/refusal.ts';
@@ -19,6 +20,7 @@ export type Services = {
   nonces: NonceMaker;
   secretKey: string;
   limits: Limits;
+  afterCommit(): void;
   voiceFor(link: Link): Voice;
 };
 
@@ -147,6 +149,7 @@ async function act(
         reason: fields.get('reason') ?? null,
       };
       const after = await followLink(pool, visit.caller, visit.token, choice, evidence);
+      if (link.action === 'pay') return await leadToPayment(services, visit, after);
       return { link: after, page: pageOf(services, visit, after), changed: true };
     }
     return await actOnAccount(services, visit, link, fields);
@@ -154,6 +157,28 @@ async function act(
     const { code } = error as { code?: unknown };
     if (!(error instanceof Refusal) || code === 'RSBSY') throw error;
     return refused(services, visit, link, fields, error.code);
+  }
+}
+
+const PAGE_EVERY_MS = 150;
+const PAGE_WITHIN_MS = 8000;
+
+/** The page to pay on is made by a job; mostly it is there within a second. */
+async function leadToPayment(services: Services, visit: Visit, begun: Link): Promise<Answer> {
+  services.afterCommit();
+  const until = Date.now() + PAGE_WITHIN_MS;
+  for (let link = begun; ; link = await readLink(services.pool, visit.caller, visit.token)) {
+    if (link.state !== 'ready') return { link, page: pageOf(services, visit, link) };
+    const { status, url } = link.booking?.payment ?? {};
+    const page = webAddress(url);
+    if (page) {
+      return { link, page: pages.payPage(link, services.voiceFor(link), page), changed: true };
+    }
+    if (status === 'failed' || Date.now() > until) {
+      const notice = status === 'failed' ? 'payFailed' : 'payLater';
+      return { link, page: firstPage(services, visit, link, { status: 409, notice }) };
+    }
+    await sleep(PAGE_EVERY_MS);
   }
 }
 

@@ -17,6 +17,8 @@ export type Page = {
   organization?: LinkOrganization | undefined;
   /** Whom to ask about this offering, if somebody else than the organisation's support. */
   supportContact?: string | null | undefined;
+  /** Where the page leads on to by itself. */
+  goesTo?: string | undefined;
   /** Where the page's form leads on to, if away from here. */
   leadsTo?: string | undefined;
 };
@@ -24,6 +26,9 @@ export type Page = {
 export function layOut(page: Page, { locale, words }: Voice): string {
   const { organization, title } = page;
   const name = organization?.name;
+  const onward = page.goesTo
+    ? html`<meta http-equiv="refresh" content="0; url=${page.goesTo}">`
+    : '';
   const script = page.runsScript ? html`<script src="${SCRIPT.path}" defer></script>` : '';
   return html`<!doctype html>
 <html lang="${locale}">
@@ -34,7 +39,7 @@ export function layOut(page: Page, { locale, words }: Voice): string {
 <meta name="color-scheme" content="light dark">
 <title>${name ? `${title} – ${name}` : title}</title>
 <link rel="stylesheet" href="${STYLE.path}">
-${script}
+${onward}${script}
 </head>
 <body>
 ${organization ? header(organization) : ''}

@@ -11,6 +11,7 @@ export const DEEDS = [
   'reject',
   'confirm_delivery',
   'cancel_series',
+  'pay',
   'unsubscribe',
   'book',
   // The link that books, when what it would book is taken by now.
@@ -46,6 +47,7 @@ export const REASONS = [
   'not_offered',
   'taken',
   'used',
+  'unpaid',
   'full',
   'not_bookable',
 ] as const;
@@ -82,6 +84,8 @@ export type LinkBooking = {
   endedReason?: string | null;
   /** How many of its series are still to come; this is the first of them. */
   seriesLeft?: number | null;
+  /** What is still to be paid; where, once somebody has asked for the page to pay on. */
+  payment?: { amount: number; status: string; dueBy: string | null; url: string | null } | null;
   address?: string | null;
   supportContact?: string | null;
   customerName?: string | null;

@@ -111,17 +111,29 @@ export function magicCodePage(link: KnownLink, voice: Voice, token: string): Pag
   };
 }
 
+/** Not by a redirect of the form: browsers hold those to a list, and Stripe's page may be at any address. */
+export function payPage(link: KnownLink, { words }: Voice, url: string): Page {
+  const { title, lead, next } = words.paying;
+  return {
+    ...frame(link, 200),
+    title,
+    goesTo: url,
+    body: html`<p>${lead}</p>\n${nextStep(url, next)}`,
+  };
+}
+
 export function donePage(link: KnownLink, voice: Voice): Page {
   const { words } = voice;
   const deed = words.deeds[link.action];
   const books = link.action === 'claim' || link.action === 'book';
   const pending = books && link.booking?.status === 'pending';
+  const waitsFor = link.booking?.payment ? words.claimedToPay : words.claimedPending;
   const home = webAddress(link.organization.frontEndUrl);
   const onward = link.action === 'verify' || link.action === 'reset';
   return {
     ...frame(link, 200),
     title: deed.done,
-    body: html`${paragraph(pending ? words.claimedPending : deed.doneLead)}
+    body: html`${paragraph(pending ? waitsFor : deed.doneLead)}
 ${details(link, voice)}
 ${home && onward ? nextStep(home, words.next.continue(link.organization.name)) : ''}`,
   };
@@ -129,6 +141,7 @@ ${home && onward ? nextStep(home, words.next.continue(link.organization.name)) :
 
 /** Reasons that stay true for good are 410, those that depend on how things stand are 409. */
 const GONE = new Set<Reason>([
+  'unpaid',
   'link_expired',
   'auto_cancelled',
   'expired',
@@ -158,6 +171,7 @@ ${whatNext(link, words)}`,
 }
 
 const AGAIN = new Set<Reason>([
+  'unpaid',
   'link_expired',
   'cancelled',
   'auto_cancelled',

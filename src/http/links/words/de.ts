@@ -64,6 +64,13 @@ export const de: Words = {
       done: 'Die Serie ist storniert',
       doneLead: 'Die Termine sind nicht länger reserviert.',
     },
+    pay: {
+      title: 'Diese Buchung bezahlen',
+      lead: 'Sie bezahlen auf einer Seite von Stripe; Ihre Kartennummer kommt nicht zu uns.',
+      button: 'Jetzt bezahlen',
+      done: 'Es ist nichts mehr zu bezahlen',
+      doneLead: 'Vielen Dank.',
+    },
     unsubscribe: {
       title: 'Nachrichten abbestellen?',
       lead: 'Entbehrliche Nachrichten kommen dann nicht mehr. Nachrichten zu Ihren Buchungen kommen weiterhin.',
@@ -117,6 +124,10 @@ export const de: Words = {
     expired: {
       title: 'Diese Anfrage ist abgelaufen',
       lead: 'Sie wurde nicht rechtzeitig beantwortet. Sie können neu buchen, wenn etwas frei ist.',
+    },
+    unpaid: {
+      title: 'Zum Bezahlen ist es zu spät',
+      lead: 'Der Platz ist nicht mehr für Sie reserviert. Wenn etwas frei ist, können Sie neu buchen.',
     },
     over: { title: 'Diese Buchung ist vorbei' },
     completed: { title: 'Diese Buchung ist vorbei' },
@@ -189,6 +200,7 @@ export const de: Words = {
     reference: 'Nummer',
     purpose: 'Zweck',
     price: 'Preis',
+    toPay: 'Zu bezahlen',
     customer: 'Für',
     stillToCome: 'Noch geplant',
   },
@@ -200,12 +212,20 @@ export const de: Words = {
     heldForYou: 'Er ist jetzt für Sie reserviert.',
     lastCall: 'Er ist für niemanden reserviert: Wer ihn zuerst annimmt, bekommt ihn.',
     needsApproval: 'Der Veranstalter muss noch zustimmen.',
+    payBy: (moment) =>
+      `Bitte bezahlen Sie bis ${moment}; danach bekommt den Platz, wer darauf wartet.`,
     payFirst: (amount) => `Er gehört Ihnen, sobald ${amount} bezahlt sind.`,
     doneBy: (moment) => `Ohne Ihre Antwort gilt es ab ${moment} als erledigt.`,
     decideBy: (moment) =>
       `Bitte entscheiden Sie bis ${moment}; danach endet die Anfrage von selbst.`,
   },
   claimedPending: 'Der Veranstalter muss noch zustimmen. Wir schreiben Ihnen.',
+  claimedToPay: 'Er gehört Ihnen, sobald er bezahlt ist. Wie, haben wir Ihnen gerade geschrieben.',
+  paying: {
+    title: 'Weiter zur Zahlung',
+    lead: 'Die Seite von Stripe öffnet sich von selbst.',
+    next: 'Jetzt öffnen',
+  },
   alternatives: 'Zu diesen Zeiten ist Platz für Sie:',
   endedReason: (reason) => `Grund: ${reason}`,
   asked: {
@@ -243,6 +263,9 @@ export const de: Words = {
     tooLong: 'Ihr Text ist zu lang: höchstens 500 Zeichen.',
     free: 'Inzwischen ist ein Platz frei geworden: Sie können ihn jetzt buchen.',
     already: 'Diese Zeit haben Sie schon gebucht, oder Sie warten schon darauf.',
+    payLater: 'Die Seite zum Bezahlen ist noch nicht da. Bitte drücken Sie gleich noch einmal.',
+    payFailed:
+      'Das hat nicht geklappt. Bitte versuchen Sie es noch einmal, oder fragen Sie den Veranstalter.',
     limit: 'Das ist mehr, als für eine Person oder an einem Tag möglich ist.',
   },
   pages: {

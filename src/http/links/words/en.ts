@@ -64,6 +64,13 @@ export const en: Words = {
       done: 'The series is cancelled',
       doneLead: 'Its dates are no longer kept.',
     },
+    pay: {
+      title: 'Pay for this booking',
+      lead: 'You pay on a page of Stripe; your card number does not come to us.',
+      button: 'Pay now',
+      done: 'Nothing is left to pay',
+      doneLead: 'Thank you.',
+    },
     unsubscribe: {
       title: 'Unsubscribe?',
       lead: 'You will no longer get messages you can do without. Messages about your bookings still come.',
@@ -117,6 +124,10 @@ export const en: Words = {
     expired: {
       title: 'This request has run out',
       lead: 'It was not answered in time. You can book again if there is room.',
+    },
+    unpaid: {
+      title: 'It is too late to pay',
+      lead: 'The place is not kept for you any more. You can book again if there is room.',
     },
     over: { title: 'This booking is over' },
     completed: { title: 'This booking is over' },
@@ -180,6 +191,7 @@ export const en: Words = {
     reference: 'Reference',
     purpose: 'Purpose',
     price: 'Price',
+    toPay: 'To pay',
     customer: 'For',
     stillToCome: 'Still to come',
   },
@@ -191,11 +203,19 @@ export const en: Words = {
     heldForYou: 'It is held for you now.',
     lastCall: 'It is not held for anybody: the first to claim it gets it.',
     needsApproval: 'The organiser still has to approve it.',
+    payBy: (moment) =>
+      `Please pay by ${moment}; after that the place goes to whoever waits for it.`,
     payFirst: (amount) => `It is yours once ${amount} are paid.`,
     doneBy: (moment) => `Without your answer it counts as done on ${moment}.`,
     decideBy: (moment) => `Please decide by ${moment}; after that the request ends by itself.`,
   },
   claimedPending: 'The organiser still has to approve it. We will write to you.',
+  claimedToPay: 'It is yours once it is paid. We have just written to you how.',
+  paying: {
+    title: 'On to the payment',
+    lead: 'The page of Stripe opens by itself.',
+    next: 'Open it now',
+  },
   alternatives: 'There is room for you at these times:',
   endedReason: (reason) => `Reason: ${reason}`,
   asked: {
@@ -232,6 +252,8 @@ export const en: Words = {
     tooLong: 'Your text is too long: at most 500 characters.',
     free: 'A place has become free meanwhile: you can book it now.',
     already: 'You have booked this time, or wait for it, already.',
+    payLater: 'The page to pay on is not there yet. Please press the button again in a moment.',
+    payFailed: 'That did not work. Please try again, or ask the organiser.',
     limit: 'That is more than is possible for one person, or on one day.',
   },
   pages: {

@@ -26,6 +26,7 @@ export type Words = {
     reference: string;
     purpose: string;
     price: string;
+    toPay: string;
     customer: string;
     stillToCome: string;
   };
@@ -37,10 +38,14 @@ export type Words = {
     lastCall: string;
     needsApproval: string;
     payFirst: (amount: string) => string;
+    payBy: (moment: string) => string;
     decideBy: (moment: string) => string;
     doneBy: (moment: string) => string;
   };
   claimedPending: string;
+  claimedToPay: string;
+  /** On the way to Stripe's page. */
+  paying: { title: string; lead: string; next: string };
   /** Of something taken. */
   alternatives: string;
   endedReason: (reason: string) => string;
@@ -68,6 +73,8 @@ export type Words = {
     free: string;
     already: string;
     limit: string;
+    payLater: string;
+    payFailed: string;
   };
   pages: Record<'notValid' | 'tooOften' | 'busy' | 'broken' | 'unreadable' | 'method', Message>;
   questions: string;
