@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { Action } from '../../src/http/links/model.ts';
+import { carryOutPayments } from '../../src/payments/work.ts';
 import {
   ask,
   createLinkWorld,
@@ -17,6 +18,7 @@ import {
 } from '../http/linkSupport.ts';
 import { launchBrowser } from '../support/browser.ts';
 import * as factory from '../support/factories.ts';
+import { type StripeServer, startStripe } from '../support/stripe.ts';
 
 /** Set LINK_PICTURES to a directory to keep the pictures and look at them. */
 const keptIn = process.env.LINK_PICTURES;
@@ -24,17 +26,23 @@ const DWELL_MS = 400;
 
 let links: LinkWorld;
 let server: LinkServer;
+let stripe: StripeServer;
 let browser: Browser;
 
 beforeAll(async () => {
   links = await createLinkWorld();
-  server = await serveLinks(links.database, { minDwellMs: DWELL_MS });
+  stripe = await startStripe();
+  const pool = links.database.pool('worker');
+  server = await serveLinks(links.database, { minDwellMs: DWELL_MS }, () => {
+    void carryOutPayments({ pool, stripe: stripe.stripe, publicUrl: server.url });
+  });
   browser = await launchBrowser();
 });
 
 afterAll(async () => {
   await browser?.close();
   await server?.stop();
+  await stripe?.stop();
   await links?.drop();
 });
 
@@ -77,6 +85,7 @@ const ACTIONS: Action[] = [
   'approve',
   'reject',
   'confirm_delivery',
+  'pay',
   'unsubscribe',
   'verify',
   'reset',
@@ -106,6 +115,20 @@ describe('A person', () => {
       pointer: 'mouse',
     });
     expect(evidence?.visibleMs).toBeGreaterThanOrEqual(DWELL_MS);
+  });
+
+  test('is led to the page to pay on by a click, with JavaScript and without', async () => {
+    for (const javaScriptEnabled of [true, false]) {
+      const scene = await setScene(links, 'pay');
+      const use = async (page: Page) => {
+        for (let left = javaScriptEnabled ? 1 : 2; left > 0; left -= 1) {
+          await page.waitForTimeout(DWELL_MS + 100);
+          await page.getByRole('button', { name: 'Pay now' }).click();
+        }
+        await page.waitForURL(/\/pay\/cs_test_/);
+      };
+      await open(scene.token, use, { javaScriptEnabled });
+    }
   });
 
   test('confirms by a tap', async () => {

@@ -15,6 +15,7 @@ import {
   testDatabase,
 } from '../support/database.ts';
 import * as factory from '../support/factories.ts';
+import { setPrice } from '../support/payments.ts';
 import { bookSeries } from '../support/series.ts';
 
 export const DWELL_MS = 30;
@@ -126,6 +127,7 @@ export async function setScene(
     const approval = action === 'approve' || action === 'reject';
     const world = await factory.createWorld(db, {
       requires_approval: approval,
+      ...(action === 'pay' ? { payment: 'on_booking', payment_provider: 'stripe' } : {}),
       ...options.policy,
     });
     await describeOrganization(db, world, options.organization);
@@ -135,6 +137,7 @@ export async function setScene(
       locale,
     ]);
     const userId = await factory.createUser(db, 'Alice', { locale });
+    if (action === 'pay') await setPrice(db, world, 80);
     const bookingId = await bookFor(db, action, userId, world.left);
     const base = { action, world, userId, bookingId, entryId: null };
     // Of a place that is offered, the booking is the one that was cancelled.
@@ -201,7 +204,7 @@ export async function issue(
 ): Promise<string> {
   const { action } = scene;
   const forBooking = [
-    ...['confirm', 'cancel', 'approve', 'reject', 'confirm_delivery', 'cancel_series'],
+    ...['confirm', 'cancel', 'approve', 'reject', 'confirm_delivery', 'cancel_series', 'pay'],
   ].includes(action);
   const forEntry = ['claim', 'decline', 'leave'].includes(action);
   const forManager = action === 'approve' || action === 'reject';
