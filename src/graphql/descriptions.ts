@@ -165,10 +165,21 @@ const VALUES: Record<string, Record<string, string>> = {
     SENT: 'Accepted by the mail server.',
     SUPPRESSED: 'Not sent: the daily limit, an unsubscription, or no address.',
   },
+  DisputeState: {
+    INQUIRY: 'The bank of the customer asks, and has taken nothing.',
+    LOST: 'The money is with the customer for good.',
+    OPEN: 'The bank has taken the money back for now.',
+    WON: 'The money is here after all.',
+  },
   MemberRole: {
     MANAGER: 'Manages all offerings or named ones.',
     OWNER: 'Manages everything, members included.',
     PROVIDER: 'Renders services.',
+  },
+  OffenderDemand: {
+    APPROVAL: 'A manager’s yes.',
+    BOTH: 'A manager’s yes, and then a deposit.',
+    DEPOSIT: 'A deposit before the booking is confirmed.',
   },
   OfferingKind: { SERVICE: 'A service.', TOUR: 'A tour.', VENUE: 'A venue.' },
   PaymentMethod: { CASH: 'In cash.', STRIPE: 'By Stripe.', TRANSFER: 'By bank transfer.' },

@@ -176,6 +176,15 @@ async function noSendingLock(db: TestDatabase): Promise<void> {
   await without(db, 'app_private.queue_sending()', /perform pg_advisory_xact_lock\(.*?\);/);
 }
 
+async function noLockOfMoney(db: TestDatabase): Promise<void> {
+  await without(
+    db,
+    'app_private.take_stripe_event(text,text,uuid,text,jsonb)',
+    /perform pg_advisory_xact_lock\(.*?;/,
+  );
+  await linger(db, 'app_private.stripe_events');
+}
+
 const both =
   (...steps: Weaken[]): Weaken =>
   async (db) => {
@@ -262,6 +271,7 @@ const controls: [lock: string, weaken: Weaken, scenarios: Scenario[]][] = [
     noBookingLockNorTable,
     [life.acceptAndCancel, life.deliverAndNoShow, payments.paidAndCancelled],
   ],
+  ['the lock of the money', noLockOfMoney, [payments.paidAndDisputed]],
   ['the entry lock', noEntryLock, [queue.claimAndManager, queue.leaveAndOffer]],
   ['the claimer’s lock', noClaimerLock, [queue.eraseAndClaim]],
   ['the lock of a lease', noLeaseLock, [time.leases]],

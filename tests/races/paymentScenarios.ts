@@ -95,6 +95,40 @@ export const paidAndCancelled: Scenario = {
   },
 };
 
+/** The customer's bank has the money; Stripe names what was paid, and not for what. */
+function disputed(payment: string): Action {
+  const details = literal(
+    JSON.stringify({ state: 'open', currency: 'eur', intent: `pi_${payment}` }),
+  );
+  return owner(
+    `app_private.take_stripe_event(${literal(`dp_${payment}`)}, 'test', null, 'disputed', ${details})`,
+  );
+}
+
+export const paidAndDisputed: Scenario = {
+  name: 'what is told of money at the moment at which it comes is not lost',
+  policy: POLICY,
+  prepare: async (ground, day) => {
+    const { id, payment } = await owed(ground, day);
+    return {
+      actions: [
+        between(0, 4, paid(payment, `evt_${payment}`)),
+        between(0, 4, disputed(payment)),
+        between(0, 4, disputed(payment)),
+      ],
+      check: async (outcomes) => {
+        expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, true]);
+        expect(
+          await ground.db.rows(
+            'select status::text, dispute::text from app_public.payments where booking_id = $1',
+            [id],
+          ),
+        ).toEqual([{ status: 'paid', dispute: 'open' }]);
+      },
+    };
+  },
+};
+
 export const paidTwice: Scenario = {
   name: 'what is paid at the desk and by Stripe at once is kept once, however often Stripe says so',
   policy: POLICY,
