@@ -263,9 +263,8 @@ const controls: [lock: string, weaken: Weaken, scenarios: Scenario[]][] = [
   ['lock and table of states', both(noBookingLock, anyTransition), [time.deliverAtDeadline]],
   ['all locks of a claim', noLocksOfAClaim, [queue.sameClaim, queue.claimAtDeadline]],
   ['lock and settling', noLockNorSettling, [queue.declineAtDeadline]],
-  ['all locks of a booking', noLocksOfAPhoto, [life.photosAtOncedeliverAndErase],
-  ['the lock of the customer', noLockOfTheAbsent, life.noShowAndErase],
-  ['all locks of a booking', noLocksOfAPhoto, life.photoAndErase]],
+  ['all locks of a booking', noLocksOfAPhoto, [life.photosAtOnce, life.photoAndErase]],
+  ['the lock of the customer', noLockOfTheAbsent, [life.noShowAndErase]],
   [
     'lock and table',
     noBookingLockNorTable,
