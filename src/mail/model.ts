@@ -208,7 +208,7 @@ export type MailModel = Maybe<{
   /** What could be booked instead of what was cancelled or refused: another slot, or somebody else. */
   alternatives: AlternativeModel[];
   /** The bookings of a series that the message is about, and the dates that were left out. */
-  occurrences: Maybe<{ startsAt: string; endsAt: string }>[];
+  occurrences: Maybe<{ startsAt: string; endsAt: string; providerName: string }>[];
   skipped: string[];
   /** How many of a series in a row nobody confirmed. */
   released: number;

@@ -160,10 +160,14 @@ function alternativeView(
 
 function seriesView({ occurrences, skipped, released, booking }: MailModel, { locale }: Context) {
   const timeZone = booking?.timeZone;
+  const names = new Set(occurrences?.map(({ providerName }) => providerName ?? undefined));
+  const [provider] = names.size === 1 ? names : [];
   return {
-    dates: occurrences?.flatMap(
-      ({ startsAt, endsAt }) => span({ startsAt, endsAt, timeZone, locale }) ?? [],
-    ),
+    provider,
+    dates: occurrences?.flatMap(({ startsAt, endsAt, providerName }) => {
+      const when = span({ startsAt, endsAt, timeZone, locale });
+      return when && providerName && !provider ? `${when}, ${providerName}` : (when ?? []);
+    }),
     skipped: skipped?.flatMap((day) => wholeDay(day, locale) ?? []),
     released,
   };

@@ -6,14 +6,23 @@ import {
   book,
   call,
   createOffering,
+  createProvider,
   createResource,
   createUser,
   createWorld,
   range,
   type World,
 } from '../support/factories.ts';
-import { bookSeries, lines, occurrencesOf, seriesArgs } from '../support/series.ts';
-import { refused, rule, statusOf, told } from './rule.ts';
+import {
+  bookSeries,
+  cancelSeries,
+  lines,
+  occurrencesOf,
+  seriesArgs,
+  statusesOf,
+} from '../support/series.ts';
+import { bookWith, createService } from '../support/services.ts';
+import { createUsers, refused, rule, statusOf, told } from './rule.ts';
 
 type Details = { conflicts: { date: string; code: string; startsAt: string }[] };
 
@@ -218,6 +227,66 @@ describe('A series', () => {
     const args = { ...seriesArgs(world.right), name: 'Gina' };
     await refused(db, 'RSNTF', stranger, 'book_series_for', args);
     await refused(db, 'RSARG', world.manager, 'book_series_for', args);
+  });
+});
+
+describe('A series of a service', () => {
+  rule('is of the provider that is wished for, also when it changes', async ({ db, world }) => {
+    const service = await createService(db, world);
+    const [pia, quinn] = service.providers as [string, string];
+    const [ann, otto] = await createUsers(db, 'Ann', 'Otto');
+    await bookWith(db, otto, service, range('11:00', '12:00', 8), pia);
+    const args = seriesArgs(service.offering, { provider_id: pia });
+    const codes = (await lines(db, ann, 'preview_series', args)).map(({ code }) => code);
+    expect(codes).toEqual([null, 'RSFUL', null, null]);
+    await refused(db, 'RSFUL', ann, 'book_series', args);
+    for (const name of ['preview_series', 'book_series']) {
+      await refused(db, 'RSNTF', ann, name, { ...args, provider_id: world.leftRoom });
+    }
+    const [first] = await bookSeries(db, ann, service.offering, { provider_id: quinn });
+    const change = { booking_id: first?.id, scope: 'all', provider_id: pia };
+    const details = await refused<Details>(db, 'RSFUL', ann, 'modify_series', change);
+    expect(details.conflicts.map(({ date }) => date)).toEqual(['2030-06-11']);
+    await refused(db, 'RSNTF', ann, 'modify_series', { ...change, provider_id: world.leftRoom });
+    await lines(db, ann, 'modify_series', { ...change, skip_conflicts: true });
+    const served = async () =>
+      (await occurrencesOf(db, first?.series_id ?? '')).map(({ provider_id: id }) => id);
+    expect(await served()).toEqual([pia, quinn, pia, pia]);
+    await lines(db, ann, 'modify_series', { ...change, provider_id: quinn, local_start: '13:00' });
+    expect(await served()).toEqual(Array(4).fill(quinn));
+  });
+
+  rule('is cancelled by a provider where they serve it', async ({ db, world }) => {
+    const service = await createService(db, world);
+    const [pia] = service.providers as [string, string];
+    const [ann, otto, nora] = await createUsers(db, 'Ann', 'Otto', 'Nora');
+    await createProvider(db, world.organizationId, nora, pia);
+    await bookWith(db, otto, service, range('11:00', '12:00', 8), pia);
+    const [first] = await bookSeries(db, ann, service.offering);
+    await cancelSeries(db, nora, first?.id ?? '', 'all', 'Ill');
+    expect(await statusesOf(db, first?.series_id ?? '')).toEqual([
+      ...['cancelled', 'confirmed', 'cancelled', 'cancelled'],
+    ]);
+  });
+
+  rule('goes to an address, which moves with it', async ({ db, world }) => {
+    const service = await createService(db, world, { values: { at_customer: true } });
+    const ann = await createUser(db, 'Ann');
+    await refused(db, 'RSARG', ann, 'book_series', seriesArgs(service.offering));
+    const visit = { customer_address: 'Mill Lane 3', customer_phone: '+43 1 23' };
+    const [first] = await bookSeries(db, ann, service.offering, visit);
+    const all = { booking_id: first?.id, scope: 'all' };
+    await lines(db, ann, 'modify_series', { ...all, customer_address: 'Mill Lane 4' });
+    expect(await occurrencesOf(db, first?.series_id ?? '')).toMatchObject(
+      Array(4).fill({ ...visit, customer_address: 'Mill Lane 4' }),
+    );
+    const args = { ...seriesArgs(service.offering, visit), first_date: '2030-07-02', name: 'Gina' };
+    const { id } = await call<{ id: string }>(db, world.manager, 'book_series_for', {
+      ...{ ...args, needs_confirmation: false, provider_id: service.providers[1] },
+    });
+    expect((await occurrencesOf(db, id))[3]).toMatchObject({
+      ...{ ...visit, provider_id: service.providers[1] },
+    });
   });
 });
 

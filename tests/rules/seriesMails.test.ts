@@ -5,7 +5,8 @@ import { renderMail } from '../../src/mail/render.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { advanceTo, at, book, createUser, range } from '../support/factories.ts';
 import { bookSeries, cancelSeries, occurrencesOf, statusesOf } from '../support/series.ts';
-import { rule } from './rule.ts';
+import { createService } from '../support/services.ts';
+import { createUsers, rule } from './rule.ts';
 
 type Model = Record<string, unknown> & { tokens: Record<string, string> };
 
@@ -42,6 +43,17 @@ describe('The mail of a series', () => {
     const ended = await textOf(db, 'series_cancelled');
     expect(ended).toMatch(/Reason: Floods/);
     expect(ended).toMatch(/18 June 2030/);
+  });
+
+  rule('says who serves each, and where it goes', async ({ db, world }) => {
+    const service = await createService(db, world, { values: { at_customer: true } });
+    const [ann, otto] = await createUsers(db, 'Ann', 'Otto');
+    const visit = { customer_address: 'Mill Lane 3', customer_phone: '1' };
+    const args = { ...visit, rrule: 'FREQ=WEEKLY;COUNT=2' };
+    await bookSeries(db, otto, service.offering, { ...args, provider_id: service.providers[0] });
+    expect(await textOf(db, 'series_booked')).toMatch(/Pia\n.*Mill Lane 3\n- /);
+    await bookSeries(db, ann, service.offering, { ...args, rrule: 'FREQ=WEEKLY;COUNT=3' });
+    expect(await textOf(db, 'series_booked')).toMatch(/11 June.*, Quinn\n- .*18 June.*, Pia/);
   });
 
   rule('cancels what is still to come by its link, also again', async ({ db, world }) => {

@@ -16,6 +16,7 @@ export interface Line {
 export interface Occurrence extends BookingRow {
   series_id: string;
   series_date: string;
+  provider_id: string | null;
 }
 
 /** Four Tuesdays of the world from 4 June 2030 at 10:00 for two hours, unless `args` say otherwise. */
