@@ -28,6 +28,8 @@ export const KINDS = [
   'series_booked',
   'series_requested',
   'series_modified',
+  'series_approved',
+  'series_rejected',
   'series_cancelled',
   'series_unused',
   'series_unused_notice',

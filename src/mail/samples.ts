@@ -230,6 +230,15 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   series_booked: { ...series, tokens: tokens('cancel_series') },
   series_requested: seriesForManager,
   series_modified: { ...series, actor: 'customer', tokens: tokens('cancel_series') },
+  series_approved: {
+    ...{ ...series, skipped: [], reason: 'The key is at the bar.' },
+    tokens: tokens('cancel_series'),
+  },
+  series_rejected: {
+    ...forBooking({ status: 'rejected', sequence: 1 }),
+    occurrences: series.occurrences ?? [],
+    reason: 'The hall is being painted.',
+  },
   series_cancelled: {
     ...base,
     occurrences: series.occurrences ?? [],

@@ -86,6 +86,15 @@ async function noLocksOfAPhoto(db: TestDatabase): Promise<void> {
   await linger(db, 'app_public.booking_photos', 'insert or delete');
 }
 
+async function noLocksOfASeries(db: TestDatabase): Promise<void> {
+  await noBookingLock(db);
+  await without(
+    db,
+    'app_private.lock_series(uuid,app_public.series_scope)',
+    /order by b\.id for no key update/,
+  );
+}
+
 /** Beneath the lock stands the table of transitions, which refuses what comes second, though not cleanly. */
 async function noBookingLockNorTable(db: TestDatabase): Promise<void> {
   await noBookingLock(db);
@@ -227,7 +236,8 @@ const controls: [lock: string, weaken: Weaken, scenarios: Scenario[]][] = [
   ],
   ['the key lock', noKeyLock, [series.seriesTwice, bookings.sameKey]],
   [
-    'the room lock',
+    'all locks of a series', noLocksOfASeries, series.seriesAnswered],
+  ['the room lock',
     noPlaceLock,
     [
       slots.lastPlaces,

@@ -90,6 +90,38 @@ export const seriesAndBlackout: Scenario = {
   },
 };
 
+export const seriesAnswered: Scenario = {
+  name: 'a series is agreed to, declined and ended at once: each date has one end, told once',
+  policy: { requires_approval: true },
+  prepare: async (ground, day) => {
+    const { manager, left } = ground.world;
+    const { id } = await ground.act(bookSeries(user(ground, 0), left, day, '10:00'));
+    const first = (await occurrences(ground, String(id)))[0]?.id;
+    const all = { booking_id: first, scope: 'all' };
+    return {
+      actions: [
+        as(manager, 'accept_series', all),
+        as(manager, 'reject_series', { ...all, reason: 'Paint' }),
+        as(user(ground, 0), 'cancel_series', all),
+      ],
+      check: async (outcomes) => {
+        expect(refusals(outcomes)).toEqual([]);
+        const ended = (await occurrences(ground, String(id))).map(({ status }) => status);
+        expect([...new Set(ended)]).toEqual([expect.stringMatching(/^(cancelled|rejected)$/)]);
+        // Whoever comes second finds nothing to do, unless what was agreed to is then cancelled.
+        const { kinds } = await ground.db.one<{ kinds: string[] }>(
+          `select array_agg(n.kind order by n.id) as kinds from app_public.notifications n
+           where n.booking_id = $1 and n.customer_id is not null`,
+          [first],
+        );
+        expect(kinds.join(' ')).toMatch(
+          /^series_booked( series_approved)? series_cancelled$|^series_booked series_rejected$/,
+        );
+      },
+    };
+  },
+};
+
 export const seriesTwice: Scenario = {
   name: 'a series that is sent several times with one key is made once',
   prepare: async (ground, day) => {

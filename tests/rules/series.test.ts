@@ -199,7 +199,7 @@ describe('A series', () => {
   });
 
   rule(
-    'that needs a yes is asked for once, and answered date by date',
+    'that needs a yes is asked for once, and may be answered date by date',
     async ({ db, world }) => {
       const ann = await createUser(db, 'Ann');
       const [first, second] = await bookSeries(db, ann, world.left);

@@ -7,12 +7,14 @@ import {
   book,
   call,
   createMember,
+  createProvider,
   createUser,
   entry,
   join,
   range,
 } from '../support/factories.ts';
 import {
+  answer,
   bookSeries,
   cancelSeries,
   lines,
@@ -21,6 +23,7 @@ import {
   seriesArgs,
   statusesOf,
 } from '../support/series.ts';
+import { createService } from '../support/services.ts';
 import { confirm, createUsers, refused, rule, told } from './rule.ts';
 
 type Four = [Occurrence, Occurrence, Occurrence, Occurrence];
@@ -187,6 +190,74 @@ describe('Of a series is moved', () => {
       await refused(db, 'RSARG', ann, 'modify_series', { ...args, ...wrong });
     }
   });
+});
+
+describe('Of a series is answered', () => {
+  const ASKED = { requires_approval: true };
+
+  rule(
+    'this one, what follows or all that waits, and its customer is told once',
+    async ({ db, world }) => {
+      const [ann, sam] = await createUsers(db, 'Ann', 'Sam');
+      const [first, second, third] = await four(db, ann, world.left);
+      const all = { booking_id: first.id, scope: 'all' };
+      for (const name of ['accept_series', 'reject_series']) {
+        for (const user of [ann, sam]) await refused(db, 'RSNTF', user, name, all);
+        const { id } = await book(db, sam, world.right, range('10:00', '11:00', 20));
+        await refused(db, 'RSARG', world.manager, name, { booking_id: id, scope: 'all' });
+        await call(db, sam, 'cancel_booking', { booking_id: id });
+      }
+      await answer(db, world.manager, 'accept_series', { ...all, scope: 'this' });
+      expect(await statusesOf(db, first.series_id)).toEqual([
+        ...['confirmed', 'pending', 'pending', 'pending'],
+      ]);
+      const waiting = await join(db, sam, world.left, range('10:00', '12:00', 15));
+      const rest = { booking_id: third.id, scope: 'following', reason: 'Paint' };
+      expect(await answer(db, world.manager, 'reject_series', rest)).toHaveLength(2);
+      expect((await entry(db, waiting.id)).status).toBe('offered');
+      expect(await answer(db, world.manager, 'accept_series', all)).toEqual([second.id]);
+      expect(await answer(db, world.manager, 'accept_series', all)).toEqual([]);
+      expect(await occurrencesOf(db, first.series_id)).toMatchObject([
+        ...[{ status: 'confirmed' }, { status: 'confirmed', answered_at: new Date(at('08:00')) }],
+        ...Array(2).fill({ status: 'rejected', ended_reason: 'Paint' }),
+      ]);
+      const seen = ['series_booked', 'booking_approved', 'series_rejected', 'series_approved'];
+      expect(await told(db, ann)).toEqual(seen);
+    },
+    ASKED,
+  );
+
+  rule(
+    'only what is still in time',
+    async ({ db, world }) => {
+      const ann = await createUser(db, 'Ann');
+      const [, second] = await four(db, ann, world.left);
+      await db.setClock(at('22:00'));
+      const all = { booking_id: second.id, scope: 'all' };
+      expect(await answer(db, world.manager, 'accept_series', all)).toHaveLength(3);
+      await advanceTo(db, at('22:01'));
+      expect((await statusesOf(db, second.series_id))[0]).toBe('expired');
+    },
+    { ...ASKED, request_ttl: '48 hours' },
+  );
+
+  rule(
+    'by one of several providers what they would serve',
+    async ({ db, world }) => {
+      const service = await createService(db, world);
+      const [pia] = service.providers as [string, string];
+      const [ann, otto, nora] = await createUsers(db, 'Ann', 'Otto', 'Nora');
+      await createProvider(db, world.organizationId, nora, pia);
+      await book(db, otto, service.offering, range('11:00', '12:00', 8));
+      const [first] = await four(db, ann, service.offering);
+      const all = { booking_id: first.id, scope: 'all' };
+      await answer(db, nora, 'accept_series', all);
+      expect(await statusesOf(db, first.series_id)).toEqual([
+        ...['confirmed', 'pending', 'confirmed', 'confirmed'],
+      ]);
+    },
+    ASKED,
+  );
 });
 
 describe('Each of a series', () => {

@@ -76,20 +76,29 @@ export async function statusesOf(db: TestDatabase, seriesId: string): Promise<st
   return (await occurrencesOf(db, seriesId)).map(({ status }) => status);
 }
 
+/** Calls what returns the bookings it was done to; out come their ids. */
+export async function answer(
+  db: TestDatabase,
+  userId: string,
+  name: string,
+  args: Record<string, unknown>,
+): Promise<string[]> {
+  const list = Object.keys(args).map((key, index) => `${key} => $${index + 1}`);
+  const rows = await db.as({ role: 'reslot_user', userId, via: 'graphql' }, () =>
+    db.rows<{ id: string }>(
+      `select id from app_public.${name}(${list.join(', ')})`,
+      Object.values(args),
+    ),
+  );
+  return rows.map(({ id }) => id);
+}
+
 /** The ids of those that were cancelled. */
-export async function cancelSeries(
+export const cancelSeries = (
   db: TestDatabase,
   userId: string,
   bookingId: string,
   scope: string,
   reason: string | null = null,
-): Promise<string[]> {
-  const rows = await db.as({ role: 'reslot_user', userId, via: 'graphql' }, () =>
-    db.rows<{ id: string }>('select id from app_public.cancel_series($1, $2, $3)', [
-      bookingId,
-      scope,
-      reason,
-    ]),
-  );
-  return rows.map(({ id }) => id);
-}
+): Promise<string[]> =>
+  answer(db, userId, 'cancel_series', { booking_id: bookingId, scope, reason });

@@ -20,7 +20,7 @@ export const EXECUTE: Readonly<Record<string, string>> = {
     app_public.auto_cancel_now app_public.blackout_conflicts
     app_public.bookings_needing_no_confirmation app_public.bookings_reminder_sent
     app_public.bookings_that_would_be_released app_public.book_series
-    app_public.book_series_for app_public.cancel_series app_public.modify_series app_public.cancel_booking app_public.claim_slot
+    app_public.book_series_for app_public.accept_series app_public.cancel_series app_public.modify_series app_public.reject_series app_public.cancel_booking app_public.claim_slot
     app_public.clear_offences app_public.confirm_booking app_public.create_blackout app_public.create_booking
     app_public.create_booking_for app_public.deactivate_account app_public.decline_slot
     app_public.erase_customer app_public.erase_me app_public.expire_due app_public.expire_overdue_bookings app_public.expired_bookings app_public.export_my_data

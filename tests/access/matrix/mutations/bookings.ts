@@ -37,11 +37,15 @@ const cancelled = async (db: TestDatabase, scene: Scene) => {
 const pending = async (db: TestDatabase, { users, asked }: Scene) =>
   (await book(db, users.customer, asked, freshHour())).id;
 
-const inSeries = async (db: TestDatabase, { users, left }: Scene) => {
-  const args = { offering_id: left, ...seriesOf(freshHour()), duration: '1 hour' };
+async function seriesOn(offering: string, db: TestDatabase, { users }: Scene): Promise<string> {
+  const args = { offering_id: offering, ...seriesOf(freshHour()), duration: '1 hour' };
   const { id } = await call<{ id: string }>(db, users.customer, 'book_series', args);
   return one(db, 'bookings', `series_id = '${id}'`);
-};
+}
+
+const inSeries = (db: TestDatabase, scene: Scene) => seriesOn(scene.left, db, scene);
+
+const askedInSeries = (db: TestDatabase, scene: Scene) => seriesOn(scene.asked, db, scene);
 
 function seriesOf([startsAt]: [string, string]) {
   return { rrule: 'FREQ=DAILY;COUNT=1', first_date: startsAt.slice(0, 10), local_start: '10:00' };
@@ -172,6 +176,8 @@ export const BOOKINGS: Record<string, Deed> = {
     { scope: 'ALL', reason: 'Rain' },
     served(inSeries),
   ),
+  acceptSeries: aboutBooking(SERVES, { scope: 'ALL', note: 'Welcome' }, served(askedInSeries)),
+  rejectSeries: aboutBooking(SERVES, { scope: 'FOLLOWING', reason: 'Rain' }, served(askedInSeries)),
   modifySeries: aboutBooking(
     CUSTOMER_OR_MANAGER,
     { scope: 'FOLLOWING', purpose: 'Chess' },
