@@ -28,6 +28,7 @@ export const KINDS = [
   'series_booked',
   'series_requested',
   'series_modified',
+  'series_payment_due',
   'series_approved',
   'series_rejected',
   'series_cancelled',
@@ -168,6 +169,9 @@ export type PaymentModel = Maybe<{
   dueAt: string;
 }>;
 
+export type SeriesPaymentModel = PaymentModel &
+  Maybe<{ bookingId: string; startsAt: string; endsAt: string; providerName: string }>;
+
 export type AlternativeModel = Maybe<{
   startsAt: string;
   endsAt: string;
@@ -195,6 +199,9 @@ export type MailModel = Maybe<{
   payment: PaymentModel;
   /** What has gone wrong with it afterwards. */
   trouble: 'inquiry' | 'open' | 'won' | 'lost' | 'returned';
+  /** Of a series: what is still to be paid for which dates, and whether that follows a yes. */
+  payments: SeriesPaymentModel[];
+  agreed: boolean;
   /** How much of the payment has been given back, or has come back. */
   amount: number | string;
   /** People booked on the slot, and how many it needs. */

@@ -230,6 +230,14 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   series_booked: { ...series, tokens: tokens('cancel_series') },
   series_requested: seriesForManager,
   series_modified: { ...series, actor: 'customer', tokens: tokens('cancel_series') },
+  series_payment_due: {
+    ...{ ...base, skipped: series.skipped ?? [], agreed: true, reason: 'The key is at the bar.' },
+    payments: (series.occurrences ?? []).map((occurrence) => ({
+      ...{ ...payment, ...occurrence, pending: true, dueAt: booking.requestExpiresAt },
+      bookingId: booking.id,
+    })),
+    tokens: tokens('cancel_series'),
+  },
   series_approved: {
     ...{ ...series, skipped: [], reason: 'The key is at the bar.' },
     tokens: tokens('cancel_series'),

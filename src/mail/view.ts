@@ -6,6 +6,7 @@ import type {
   EntryModel,
   MailModel,
   PaymentModel,
+  SeriesPaymentModel,
   SlotModel,
   Tokens,
 } from './model.ts';
@@ -133,6 +134,26 @@ function paymentView(payment: PaymentModel, model: MailModel, { locale }: Contex
   return {
     amount: money({ price: model.amount ?? payment.amount, currency: payment.currency }, locale),
     dueBy: payment.pending ? moment({ iso: payment.dueAt, timeZone, locale }) : undefined,
+    page: paymentPage(payment, model, id),
+  };
+}
+
+/** Of Stripe's the page is made when the customer asks for it. */
+function paymentPage({ byStripe }: PaymentModel, model: MailModel, bookingId?: string | null) {
+  const home = webAddress(model.organization?.frontEndUrl);
+  return byStripe && home && bookingId
+    ? `${trimSlash(home)}/bookings/${encodeURIComponent(bookingId)}`
+    : undefined;
+}
+
+function seriesPaymentView(payment: SeriesPaymentModel, model: MailModel, context: Context) {
+  const { startsAt, endsAt, providerName, bookingId } = payment;
+  const { locale } = context;
+  const when = span({ startsAt, endsAt, timeZone: model.booking?.timeZone, locale });
+  return {
+    ...paymentView(payment, model, context),
+    when: when && providerName ? `${when}, ${providerName}` : when,
+    page: paymentPage(payment, model, bookingId),
   };
 }
 
@@ -158,7 +179,9 @@ function alternativeView(
   return when && what ? `${what}: ${when}` : when;
 }
 
-function seriesView({ occurrences, skipped, released, booking }: MailModel, { locale }: Context) {
+function seriesView(model: MailModel, context: Context) {
+  const { occurrences, skipped, released, booking, payments, agreed } = model;
+  const { locale } = context;
   const timeZone = booking?.timeZone;
   const names = new Set(occurrences?.map(({ providerName }) => providerName ?? undefined));
   const [provider] = names.size === 1 ? names : [];
@@ -170,6 +193,16 @@ function seriesView({ occurrences, skipped, released, booking }: MailModel, { lo
     }),
     skipped: skipped?.flatMap((day) => wholeDay(day, locale) ?? []),
     released,
+    agreed,
+    payments: payments?.map((payment) => seriesPaymentView(payment, model, context)),
+    onPages: payments?.some(({ byStripe }) => byStripe) ?? false,
+    total: money(
+      {
+        price: payments?.reduce((sum, { amount }) => sum + Number(amount ?? 0), 0),
+        currency: payments?.[0]?.currency,
+      },
+      locale,
+    ),
   };
 }
 

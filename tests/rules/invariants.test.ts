@@ -14,6 +14,7 @@ import {
   join,
   range,
 } from '../support/factories.ts';
+import { paymentOf, setPrice } from '../support/payments.ts';
 import { bookSeries, cancelSeries } from '../support/series.ts';
 import { check, found, oneBooking, oneOffer } from './invariants.ts';
 import { cancel, claim, createUsers, rule } from './rule.ts';
@@ -97,6 +98,21 @@ describe('I7, messages', () => {
     ]);
     expect(rows).toEqual([['I7', made[1]?.id, 'it was not told once how the booking ended']]);
   });
+
+  rule(
+    'finds dates of a series of whose payment the one message says nothing',
+    async (scene) => {
+      const { db, world } = scene;
+      await setPrice(db, world, 80);
+      const made = await bookSeries(db, await createUser(db, 'Alice'), world.left);
+      const rows = await found(db, [
+        `update app_public.notifications set data = data #- '{paymentIds,1}' where kind = 'series_payment_due'`,
+      ]);
+      const { id } = await paymentOf(db, made[1]?.id ?? '');
+      expect(rows).toEqual([['I7', id, 'it was not told once what is to be paid']]);
+    },
+    { payment: 'on_booking' },
+  );
 });
 
 describe('I8, the log', () => {

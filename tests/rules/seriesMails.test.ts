@@ -4,9 +4,17 @@ import type { Kind } from '../../src/mail/model.ts';
 import { renderMail } from '../../src/mail/render.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { advanceTo, at, book, createUser, range } from '../support/factories.ts';
-import { bookSeries, cancelSeries, occurrencesOf, statusesOf } from '../support/series.ts';
+import { paymentsOf, record, setPrice } from '../support/payments.ts';
+import {
+  answer,
+  bookSeries,
+  cancelSeries,
+  lines,
+  occurrencesOf,
+  statusesOf,
+} from '../support/series.ts';
 import { createService } from '../support/services.ts';
-import { createUsers, rule } from './rule.ts';
+import { createUsers, rule, told } from './rule.ts';
 
 type Model = Record<string, unknown> & { tokens: Record<string, string> };
 
@@ -55,6 +63,50 @@ describe('The mail of a series', () => {
     await bookSeries(db, ann, service.offering, { ...args, rrule: 'FREQ=WEEKLY;COUNT=3' });
     expect(await textOf(db, 'series_booked')).toMatch(/11 June.*, Quinn\n- .*18 June.*, Pia/);
   });
+
+  rule(
+    'asks at once for what is to be paid for each date, and the managers for nothing',
+    async ({ db, world }) => {
+      await setPrice(db, world, 80);
+      const ann = await createUser(db, 'Ann');
+      await book(db, await createUser(db, 'Otto'), world.left, range('11:00', '12:00', 8));
+      const made = await bookSeries(db, ann, world.left, { skip_conflicts: true });
+      expect(await told(db, ann)).toEqual(['series_payment_due']);
+      expect(await told(db, world.manager)).toEqual([]);
+      for (const { id } of made) {
+        expect(await paymentsOf(db, id)).toMatchObject([{ status: 'due', amount: '80.00' }]);
+      }
+      const text = await textOf(db, 'series_payment_due');
+      expect(text).toMatch(/each by itself: €240.00 in all/);
+      expect(text).toMatch(/- .*4 June 2030.*: €80.00, until .*3 June 2030.*\n- .*18 June 2030/);
+      expect(text).toMatch(/left out:\n- .*11 June 2030/);
+      await record(db, world.manager, made[0]?.id ?? '', 80);
+      expect(await statusesOf(db, made[0]?.series_id ?? '')).toEqual([
+        ...['confirmed', 'pending', 'pending'],
+      ]);
+      const later = await textOf(db, 'series_payment_due', 'de');
+      expect(later).toMatch(/zusammen 160,00/);
+      expect(later).not.toContain('- Dienstag, 4. Juni');
+    },
+    { payment: 'on_booking' },
+  );
+
+  rule(
+    'asks for it once they agree, and says so',
+    async ({ db, world }) => {
+      await setPrice(db, world, 80);
+      const ann = await createUser(db, 'Ann');
+      const [first] = await bookSeries(db, ann, world.left);
+      const all = { booking_id: first?.id, scope: 'all' };
+      await answer(db, world.manager, 'accept_series', { ...all, note: 'The key is at the bar.' });
+      expect(await told(db, ann)).toEqual(['series_booked', 'series_payment_due']);
+      const text = await textOf(db, 'series_payment_due');
+      expect(text).toMatch(/approved your request[\s\S]*at the bar[\s\S]*25 June 2030.*€80.00/);
+      await lines(db, ann, 'modify_series', { ...all, local_start: '12:00' });
+      expect((await told(db, ann)).at(-1)).toBe('series_modified');
+    },
+    { payment: 'on_booking', requires_approval: true },
+  );
 
   rule('cancels what is still to come by its link, also again', async ({ db, world }) => {
     const ann = await createUser(db, 'Ann');
