@@ -149,6 +149,24 @@ describe('A series', () => {
     expect(second?.code).toBe('RSLIM');
   });
 
+  rule('is without the dates that are left out, which its rule still counts', async (scene) => {
+    const { db, world } = scene;
+    const ann = await createUser(db, 'Ann');
+    const without = { except_dates: ['2030-06-11', '2030-06-12'] };
+    const args = seriesArgs(world.left, without);
+    const days = ['2030-06-04', '2030-06-18', '2030-06-25'];
+    const seen = await lines(db, ann, 'preview_series', args);
+    expect(seen.map(({ local_date }) => local_date)).toEqual(days);
+    const made = await bookSeries(db, ann, world.left, without);
+    expect(made.map(({ series_date }) => series_date)).toEqual(days);
+    const kept = 'select except_dates::text[] from app_public.recurring_bookings';
+    expect(await db.value(kept)).toEqual(without.except_dates);
+    const all = ['2030-06-04', '2030-06-11', '2030-06-18', '2030-06-25'];
+    for (const except_dates of [all, [null], Array(367).fill('2031-01-01')]) {
+      await refused(db, 'RSARG', ann, 'preview_series', { ...args, except_dates });
+    }
+  });
+
   rule('has no more dates than the policy lets it', async ({ db, world }) => {
     const ann = await createUser(db, 'Ann');
     const daily = (count: number) => seriesArgs(world.left, { rrule: `FREQ=DAILY;COUNT=${count}` });

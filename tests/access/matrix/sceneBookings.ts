@@ -75,6 +75,7 @@ export async function createBookings(db: TestDatabase, scene: Base) {
     ...{ organization_id: scene.organizationId, offering_id: left, rrule: 'FREQ=DAILY;COUNT=2' },
     ...{ first_date: '2030-06-04', local_start: '10:00', duration: '1 hour' },
     skipped: '{2030-06-05}',
+    except_dates: '{2030-06-06}',
   });
   await fill(db, 'bookings', live, { series_id: series, series_date: '2030-06-04' });
   const claimed = await offer(db, scene, range('12:00', '13:00'));

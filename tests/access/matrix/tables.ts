@@ -245,7 +245,8 @@ export const TABLES: Readonly<Record<string, Table>> = {
     // The one that the live booking is of.
     rows: [may(`${CONCERNED} provider`)],
     readers: USERS,
-    columns: 'id organizationId offeringId rrule firstDate localStart duration skipped createdAt',
+    columns:
+      'id organizationId offeringId rrule firstDate localStart duration skipped createdAt exceptDates',
     relations: 'bookingsBySeriesId offering organization',
   },
   reviews: {
