@@ -149,6 +149,25 @@ describe('Of a series is moved', () => {
     }
   });
 
+  rule('to another weekday, also onto each other’s dates, at the local time', async (scene) => {
+    const { db, world } = scene;
+    const [ann, otto] = await createUsers(db, 'Ann', 'Otto');
+    const [first, second] = await four(db, ann, world.left);
+    const all = { booking_id: first.id, scope: 'all' };
+    const moved = await lines(db, ann, 'modify_series', { ...all, shift_days: 1 });
+    expect(moved.map(({ local_date }) => local_date)).toContain(second.series_date);
+    expect(await startsOf(db, first)).toEqual(startsAt('10:00', 2, 9, 16, 23));
+    const weekOn = { ...all, scope: 'following', booking_id: second.id, shift_days: 7 };
+    await lines(db, ann, 'modify_series', { ...weekOn, local_start: '09:00' });
+    expect(await startsOf(db, first)).toEqual([at('10:00', 2), ...startsAt('09:00', 16, 23, 30)]);
+    await book(db, otto, world.left, range('10:00', '12:00', 15));
+    const back = { ...weekOn, shift_days: -1, skip_conflicts: true };
+    const left = await lines(db, ann, 'modify_series', back);
+    expect(left.map(({ code }) => code)).toEqual(['RSFUL', null, null]);
+    expect(await startsOf(db, first)).toEqual([at('10:00', 2), ...startsAt('09:00', 16, 22, 29)]);
+    await refused(db, 'RSARG', ann, 'modify_series', { ...all, shift_days: 367 });
+  });
+
   rule('only what it says: who comes and what for', async ({ db, world }) => {
     const ann = await createUser(db, 'Ann');
     const [first] = await four(db, ann, world.left, { purpose: 'Choir' });
