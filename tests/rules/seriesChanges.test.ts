@@ -269,6 +269,10 @@ describe('Of a series is answered', () => {
       await createProvider(db, world.organizationId, nora, pia);
       await book(db, otto, service.offering, range('11:00', '12:00', 8));
       const [first] = await four(db, ann, service.offering);
+      const asked = `select jsonb_array_length(data -> 'bookingIds') as asked from app_public.notifications
+        where kind = 'series_requested' and user_id = $1`;
+      expect(await db.rows(asked, [nora])).toEqual([{ asked: 3 }]);
+      expect(await db.rows(asked, [world.manager])).toEqual([{ asked: 4 }]);
       const all = { booking_id: first.id, scope: 'all' };
       await answer(db, nora, 'accept_series', all);
       expect(await statusesOf(db, first.series_id)).toEqual([
