@@ -170,7 +170,7 @@ export type PaymentModel = Maybe<{
 }>;
 
 export type SeriesPaymentModel = PaymentModel &
-  Maybe<{ bookingId: string; startsAt: string; endsAt: string; providerName: string }>;
+  Maybe<{ startsAt: string; endsAt: string; providerName: string; tokens: Tokens }>;
 
 export type AlternativeModel = Maybe<{
   startsAt: string;

@@ -234,7 +234,7 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
     ...{ ...base, skipped: series.skipped ?? [], agreed: true, reason: 'The key is at the bar.' },
     payments: (series.occurrences ?? []).map((occurrence) => ({
       ...{ ...payment, ...occurrence, pending: true, dueAt: booking.requestExpiresAt },
-      bookingId: booking.id,
+      tokens: tokens('pay'),
     })),
     tokens: tokens('cancel_series'),
   },

@@ -134,26 +134,17 @@ function paymentView(payment: PaymentModel, model: MailModel, { locale }: Contex
   return {
     amount: money({ price: model.amount ?? payment.amount, currency: payment.currency }, locale),
     dueBy: payment.pending ? moment({ iso: payment.dueAt, timeZone, locale }) : undefined,
-    page: paymentPage(payment, model, id),
   };
 }
 
-/** Of Stripe's the page is made when the customer asks for it. */
-function paymentPage({ byStripe }: PaymentModel, model: MailModel, bookingId?: string | null) {
-  const home = webAddress(model.organization?.frontEndUrl);
-  return byStripe && home && bookingId
-    ? `${trimSlash(home)}/bookings/${encodeURIComponent(bookingId)}`
-    : undefined;
-}
-
 function seriesPaymentView(payment: SeriesPaymentModel, model: MailModel, context: Context) {
-  const { startsAt, endsAt, providerName, bookingId } = payment;
-  const { locale } = context;
+  const { startsAt, endsAt, providerName, tokens } = payment;
+  const { locale, publicUrl } = context;
   const when = span({ startsAt, endsAt, timeZone: model.booking?.timeZone, locale });
   return {
     ...paymentView(payment, model, context),
     when: when && providerName ? `${when}, ${providerName}` : when,
-    page: paymentPage(payment, model, bookingId),
+    links: linksOf(tokens, publicUrl),
   };
 }
 
@@ -195,7 +186,7 @@ function seriesView(model: MailModel, context: Context) {
     released,
     agreed,
     payments: payments?.map((payment) => seriesPaymentView(payment, model, context)),
-    onPages: payments?.some(({ byStripe }) => byStripe) ?? false,
+    byLink: payments?.some(({ tokens }) => tokens?.pay) ?? false,
     total: money(
       {
         price: payments?.reduce((sum, { amount }) => sum + Number(amount ?? 0), 0),

@@ -235,9 +235,9 @@ const controls: [lock: string, weaken: Weaken, scenarios: Scenario[]][] = [
     [bookings.crossedMoves, bookings.hallAndParts, series.crossedSeries],
   ],
   ['the key lock', noKeyLock, [series.seriesTwice, bookings.sameKey]],
+  ['all locks of a series', noLocksOfASeries, [series.seriesAnswered]],
   [
-    'all locks of a series', noLocksOfASeries, series.seriesAnswered],
-  ['the room lock',
+    'the room lock',
     noPlaceLock,
     [
       slots.lastPlaces,
