@@ -97,6 +97,25 @@ describe('The figures of a day', () => {
     ]);
   });
 
+  rule(
+    'count what expired: due if it had begun, and no ghost',
+    async (scene) => {
+      const { db, world } = scene;
+      const [guest, asker] = await createUsers(db, 'Guest', 'Asker');
+      const first = await book(db, guest, world.left, thursday('09:00', '10:00'));
+      await call(db, world.manager, 'approve_booking', { booking_id: first.id });
+      await confirm(db, guest, first.id);
+      await book(db, asker, world.left, thursday('11:00', '12:00'));
+      await advanceTo(db, at('12:00', 4));
+      // Nobody said that the first was delivered, and nobody answered the second.
+      expect(await figureOf(scene, world.leftRoom)).toMatchObject({
+        ...{ expired: 2, due: 1, ghost_rate: 0, releases: 1 },
+        ...{ ended: 2, completed: 0, completion_rate: 0 },
+      });
+    },
+    { requires_approval: true, requires_delivery: true, expiry_grace: '24 hours' },
+  );
+
   rule('count links that went out and were followed, while links are kept', async (scene) => {
     const { db, world } = scene;
     const [guest] = await createUsers(db, 'Guest');

@@ -347,7 +347,7 @@ export const OTHER_TYPES: Readonly<Record<string, string>> = {
   Figure: `resourceId resourceName day due autoCancelled noShows ghostRate reminded confirmed confirmationRate
     offers claims declines expiries conversion lastCallClaims releases refills refillSecondsP50 refillSecondsP90
     openSeconds bookedSeconds utilisation overrides linksSent linksFollowed ended completed completionRate waiting
-    offered answered responseSecondsP50 responseSecondsP90 reviews rating`,
+    offered answered responseSecondsP50 responseSecondsP90 reviews rating expired`,
   FreeRange: 'startsAt endsAt',
   Health: 'name value oldest healthy',
   Interval: 'years months days hours minutes seconds',
