@@ -228,7 +228,7 @@ export const SAMPLES: Readonly<Record<Kind, MailModel>> = {
   },
   booking_claimed: { ...base, tokens: tokens('cancel') },
   series_booked: { ...series, tokens: tokens('cancel_series') },
-  series_requested: seriesForManager,
+  series_requested: { ...seriesForManager, tokens: tokens('approve_series', 'reject_series') },
   series_modified: { ...series, actor: 'customer', tokens: tokens('cancel_series') },
   series_payment_due: {
     ...{ ...base, skipped: series.skipped ?? [], agreed: true, reason: 'The key is at the bar.' },

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import express from 'express';
 import type { PoolClient } from 'pg';
 import type { Limits } from '../../src/http/links/limits.ts';
-import type { Action } from '../../src/http/links/model.ts';
+import { type Action, answerOf } from '../../src/http/links/model.ts';
 import { mountLinks } from '../../src/http/links.ts';
 import {
   type ClonedDatabase,
@@ -124,7 +124,7 @@ export async function setScene(
   options: SceneOptions = {},
 ): Promise<Scene> {
   return change(async (db) => {
-    const approval = action === 'approve' || action === 'reject';
+    const approval = answerOf(action) !== undefined;
     const world = await factory.createWorld(db, {
       requires_approval: approval,
       ...(action === 'pay' ? { payment: 'on_booking', payment_provider: 'stripe' } : {}),
@@ -156,7 +156,7 @@ export async function setScene(
 
 /** The link of a series is to the first of its two bookings. */
 async function bookFor(db: TestDatabase, action: Action, userId: string, offeringId: string) {
-  if (action !== 'cancel_series') {
+  if (!action.endsWith('_series')) {
     return (await factory.book(db, userId, offeringId, BOOKED)).id;
   }
   const [first] = await bookSeries(db, userId, offeringId, {
@@ -205,9 +205,10 @@ export async function issue(
   const { action } = scene;
   const forBooking = [
     ...['confirm', 'cancel', 'approve', 'reject', 'confirm_delivery', 'cancel_series', 'pay'],
+    ...['approve_series', 'reject_series'],
   ].includes(action);
   const forEntry = ['claim', 'decline', 'leave'].includes(action);
-  const forManager = action === 'approve' || action === 'reject';
+  const forManager = answerOf(action) !== undefined;
   const forAccount = ['verify', 'reset', 'magic'].includes(action);
   const userId = forManager ? scene.world.manager : forAccount ? scene.userId : null;
   return db.value('select app_private.issue_link($1, $2, $3, $4, $5, $6, null, $7)', [

@@ -40,6 +40,12 @@ const status = (scene: Scene, table: 'bookings' | 'waitlist_entries') =>
     ]),
   );
 
+const seriesOf = ({ bookingId }: Scene) =>
+  links.change(async (db) => {
+    const { series_id: id } = await factory.booking(db, bookingId ?? '');
+    return statusesOf(db, String(id));
+  });
+
 const clock = (iso: string) => links.change((db) => db.setClock(iso));
 
 type Case = {
@@ -125,13 +131,21 @@ const CASES: Case[] = [
     asks: 'Cancel the rest of this series?',
     done: 'The series is cancelled',
     late: { at: factory.at('18:30', 20), says: 'This booking is over' },
-    check: async (scene) => {
-      const { series_id: id } = await links.change((db) =>
-        factory.booking(db, scene.bookingId ?? ''),
-      );
-      const statuses = await links.change((db) => statusesOf(db, String(id)));
-      expect(statuses).toEqual(['cancelled', 'cancelled']);
-    },
+    check: async (scene) => expect(await seriesOf(scene)).toEqual(['cancelled', 'cancelled']),
+  },
+  {
+    action: 'approve_series',
+    asks: 'Approve the requests of this series?',
+    done: 'The requests are approved',
+    late: { at: factory.at('18:00', 10), says: 'This request has run out' },
+    check: async (scene) => expect(await seriesOf(scene)).toEqual(['confirmed', 'confirmed']),
+  },
+  {
+    action: 'reject_series',
+    asks: 'Decline the requests of this series?',
+    done: 'The requests are declined',
+    late: { at: factory.at('18:00', 10), says: 'This request has run out' },
+    check: async (scene) => expect(await seriesOf(scene)).toEqual(['rejected', 'rejected']),
   },
   {
     action: 'unsubscribe',

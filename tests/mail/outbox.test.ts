@@ -172,7 +172,8 @@ type Subjects = {
   slotId?: string;
 };
 
-const FOR_USERS = /^account_|^booking_requested$|^booking_spared$|^blackout_conflict$|^slot_under_/;
+const FOR_USERS =
+  /^account_|^booking_requested$|^series_requested$|^booking_spared$|^blackout_conflict$|^slot_under_/;
 const ABOUT_SLOTS = /^slot_under_/;
 const ABOUT_ENTRIES =
   /^slot_available$|^offer_expired$|^last_call$|^entry_ended$|^waitlist_joined$/;

@@ -3,7 +3,7 @@ import { moment, span, wholeDay } from '../../mail/dates.ts';
 import { money } from '../../mail/money.ts';
 import { type Html, html } from '../../mail/page.ts';
 import type { Voice } from './layout.ts';
-import type { KnownLink, LinkEntry } from './model.ts';
+import { answerOf, type KnownLink, LinkEntry } from './model.ts';
 
 export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
   const subject = link.booking ?? link.entry;
@@ -19,6 +19,7 @@ export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
     [names.customer, link.booking?.customerName],
     [names.people, several(subject.partySize)],
     [names.stillToCome, several(link.booking?.seriesLeft)],
+    [names.waiting, several(link.booking?.seriesWaiting)],
     [names.price, money(subject, locale)],
     [names.toPay, money({ price: payment?.amount, currency: subject.currency }, locale)],
     [names.purpose, link.booking?.purpose],
@@ -59,7 +60,7 @@ function deadlineSentences(link: KnownLink, { locale, words }: Voice): string[] 
     const by = at(booking?.confirmBy);
     return by ? [says.confirmBy(by), says.orElseReleased] : [];
   }
-  if (action === 'approve' || action === 'reject') {
+  if (answerOf(action)) {
     const by = at(booking?.requestExpiresAt);
     return by ? [says.decideBy(by)] : [];
   }

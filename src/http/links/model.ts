@@ -12,6 +12,8 @@ export const DEEDS = [
   'confirm_delivery',
   'cancel_series',
   'pay',
+  'approve_series',
+  'reject_series',
   'unsubscribe',
   'book',
   // The link that books, when what it would book is taken by now.
@@ -24,6 +26,13 @@ export const ACCOUNT_ACTIONS = ['verify', 'reset', 'magic'] as const;
 export type Deed = (typeof DEEDS)[number];
 export type AccountAction = (typeof ACCOUNT_ACTIONS)[number];
 export type Action = Deed | AccountAction;
+
+/** What managers and providers answer, to one request or to all of a series. */
+export function answerOf(action: Action): 'approve' | 'reject' | undefined {
+  if (action === 'approve' || action === 'approve_series') return 'approve';
+  if (action === 'reject' || action === 'reject_series') return 'reject';
+  return undefined;
+}
 
 /** Why there is nothing to do (any more). */
 export const REASONS = [
@@ -82,6 +91,8 @@ export type LinkBooking = {
   /** When a delivery counts as confirmed without an answer. */
   deliveryAnswerBy?: string | null;
   endedReason?: string | null;
+  /** How many of its series wait for an answer; this is the first of them. */
+  seriesWaiting?: number | null;
   /** How many of its series are still to come; this is the first of them. */
   seriesLeft?: number | null;
   /** What is still to be paid; where, once somebody has asked for the page to pay on. */

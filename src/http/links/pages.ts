@@ -4,7 +4,13 @@ import { moment } from '../../mail/dates.ts';
 import { type Html, html } from '../../mail/page.ts';
 import { alternatives, deadline, details } from './details.ts';
 import type { Page, Voice } from './layout.ts';
-import type { KnownLink, LateLink, LinkOrganization, Reason } from './model.ts';
+import {
+  answerOf,
+  type KnownLink,
+  type LateLink,
+  type LinkOrganization,
+  type Reason,
+} from './model.ts';
 import type { Words } from './words/index.ts';
 
 type Form = {
@@ -16,7 +22,7 @@ type Form = {
   reason?: string | undefined;
 };
 
-const GRAVE = new Set(['cancel', 'cancel_series', 'leave', 'reject']);
+const GRAVE = new Set(['cancel', 'cancel_series', 'leave', 'reject', 'reject_series']);
 
 /** The page a link leads to while there is something to do: what it is about, and a button. */
 export function readyPage(link: KnownLink, voice: Voice, form: Form): Page {
@@ -43,8 +49,9 @@ function gravity(link: KnownLink): Html | '' {
 }
 
 function reasonField({ action }: KnownLink, { words }: Voice, reason: string | undefined) {
-  if (action !== 'approve' && action !== 'reject') return '';
-  return html`<label for="reason">${words.reasonLabels[action]}</label>
+  const answer = answerOf(action);
+  if (!answer) return '';
+  return html`<label for="reason">${words.reasonLabels[answer]}</label>
 <textarea id="reason" name="reason" rows="3" maxlength="500">${reason}</textarea>`;
 }
 
@@ -187,8 +194,7 @@ const AGAIN = new Set<Reason>([
 function whatNext(link: LateLink, { next }: Words): Html | '' {
   const home = webAddress(link.organization.frontEndUrl)?.replace(/\/+$/, '');
   const subject = link.booking ?? link.entry;
-  const forCustomer = link.action !== 'approve' && link.action !== 'reject';
-  if (!home || !subject || !forCustomer || !AGAIN.has(link.why)) return '';
+  if (!home || !subject || answerOf(link.action) || !AGAIN.has(link.why)) return '';
   const again = link.booking || link.why === 'lapsed' ? next.bookAgain : next.joinAgain;
   return nextStep(`${home}/offerings/${encodeURIComponent(subject.offeringId)}`, again);
 }

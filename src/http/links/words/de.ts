@@ -71,6 +71,20 @@ export const de: Words = {
       done: 'Es ist nichts mehr zu bezahlen',
       doneLead: 'Vielen Dank.',
     },
+    approve_series: {
+      title: 'Die Anfragen dieser Serie annehmen?',
+      lead: 'Alle Termine der Serie, die auf Ihre Antwort warten, werden angenommen, ab dem unten genannten. Die Kundin oder der Kunde wird sofort benachrichtigt.',
+      button: 'Alle annehmen',
+      done: 'Die Anfragen sind angenommen',
+      doneLead: 'Die Kundin oder der Kunde wurde benachrichtigt.',
+    },
+    reject_series: {
+      title: 'Die Anfragen dieser Serie ablehnen?',
+      lead: 'Alle Termine der Serie, die auf Ihre Antwort warten, werden abgelehnt, ab dem unten genannten. Die Kundin oder der Kunde wird benachrichtigt, und die Plätze gehen an jemanden von der Warteliste oder stehen allen offen.',
+      button: 'Alle ablehnen',
+      done: 'Die Anfragen sind abgelehnt',
+      doneLead: 'Die Kundin oder der Kunde wurde benachrichtigt.',
+    },
     unsubscribe: {
       title: 'Nachrichten abbestellen?',
       lead: 'Entbehrliche Nachrichten kommen dann nicht mehr. Nachrichten zu Ihren Buchungen kommen weiterhin.',
@@ -203,6 +217,7 @@ export const de: Words = {
     toPay: 'Zu bezahlen',
     customer: 'Für',
     stillToCome: 'Noch geplant',
+    waiting: 'Offene Termine',
   },
   deadlines: {
     confirmBy: (moment) => `Bitte antworten Sie bis ${moment}.`,

@@ -71,6 +71,20 @@ export const en: Words = {
       done: 'Nothing is left to pay',
       doneLead: 'Thank you.',
     },
+    approve_series: {
+      title: 'Approve the requests of this series?',
+      lead: 'All of its dates that wait for your answer are approved, from the one below on. The customer is told at once.',
+      button: 'Approve all',
+      done: 'The requests are approved',
+      doneLead: 'The customer has been told.',
+    },
+    reject_series: {
+      title: 'Decline the requests of this series?',
+      lead: 'All of its dates that wait for your answer are declined, from the one below on. The customer is told, and the places go to whoever waits, or are open to everyone.',
+      button: 'Decline all',
+      done: 'The requests are declined',
+      doneLead: 'The customer has been told.',
+    },
     unsubscribe: {
       title: 'Unsubscribe?',
       lead: 'You will no longer get messages you can do without. Messages about your bookings still come.',
@@ -194,6 +208,7 @@ export const en: Words = {
     toPay: 'To pay',
     customer: 'For',
     stillToCome: 'Still to come',
+    waiting: 'Dates that wait',
   },
   deadlines: {
     confirmBy: (moment) => `Please answer by ${moment}.`,

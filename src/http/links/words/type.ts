@@ -29,6 +29,7 @@ export type Words = {
     toPay: string;
     customer: string;
     stillToCome: string;
+    waiting: string;
   };
   deadlines: {
     confirmBy: (moment: string) => string;
