@@ -3,7 +3,7 @@ import { describe, expect } from '@jest/globals';
 import type { Kind } from '../../src/mail/model.ts';
 import { renderMail } from '../../src/mail/render.ts';
 import type { TestDatabase } from '../support/database.ts';
-import { advanceTo, at, book, createUser, range } from '../support/factories.ts';
+import { advanceTo, at, book, createProvider, createUser, range } from '../support/factories.ts';
 import { paymentsOf, record, setPrice } from '../support/payments.ts';
 import {
   answer,
@@ -62,6 +62,34 @@ describe('The mail of a series', () => {
     expect(await textOf(db, 'series_booked')).toMatch(/Pia\n.*Mill Lane 3\n- /);
     await bookSeries(db, ann, service.offering, { ...args, rrule: 'FREQ=WEEKLY;COUNT=3' });
     expect(await textOf(db, 'series_booked')).toMatch(/11 June.*, Quinn\n- .*18 June.*, Pia/);
+  });
+
+  rule('tells each provider once what of it is theirs, and is theirs no more', async (scene) => {
+    const { db, world } = scene;
+    const service = await createService(db, world);
+    const [pia, quinn] = service.providers as [string, string];
+    const [ann, otto, nora, carl] = await createUsers(db, 'Ann', 'Otto', 'Nora', 'Carl');
+    await createProvider(db, world.organizationId, nora, pia);
+    await createProvider(db, world.organizationId, carl, quinn);
+    await book(db, otto, service.offering, range('12:00', '13:00', 8));
+    const heard = async () => [await told(db, nora), await told(db, carl)];
+    const mine = 'provider_booking';
+    const before = await heard();
+    const made = await bookSeries(db, ann, service.offering, { provider_id: pia });
+    const all = { booking_id: made[0]?.id, scope: 'all' };
+    expect(await textOf(db, mine)).toMatch(
+      /These dates .*\n.*\n.*\n(.*\n)*- .*4 June.*\n- .*11 June/,
+    );
+    await lines(db, ann, 'modify_series', { ...all, purpose: 'Scales' });
+    expect(await heard()).toEqual([[...(before[0] ?? []), mine], before[1]]);
+    await lines(db, ann, 'modify_series', { ...all, provider_id: quinn });
+    expect(await textOf(db, `${mine}_gone`)).toMatch(/served by somebody else/);
+    await cancelSeries(db, ann, made[0]?.id ?? '', 'all');
+    expect(await textOf(db, `${mine}_gone`)).toMatch(/were cancelled(.*\n)*- .*25 June/);
+    expect(await heard()).toEqual([
+      [...(before[0] ?? []), mine, `${mine}_gone`],
+      [...(before[1] ?? []), mine, `${mine}_gone`],
+    ]);
   });
 
   rule(

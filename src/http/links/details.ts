@@ -3,7 +3,7 @@ import { moment, span, wholeDay } from '../../mail/dates.ts';
 import { money } from '../../mail/money.ts';
 import { type Html, html } from '../../mail/page.ts';
 import type { Voice } from './layout.ts';
-import { answerOf, type KnownLink, LinkEntry } from './model.ts';
+import { answerOf, type KnownLink, type LinkEntry } from './model.ts';
 
 export function details(link: KnownLink, { locale, words }: Voice): Html | '' {
   const subject = link.booking ?? link.entry;
