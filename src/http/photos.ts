@@ -56,7 +56,12 @@ export function servePhotos(pool: Pool, config: Config, sender: Sender): PhotoRo
       const values = [id, width, height, bytes.length, sha256Of(bytes)];
       return (await client.query<Photo>(sql, values)).rows[0];
     });
-    response.status(201).location(`/photos/${id}`).json(photo);
+    if (!photo) throw refusal('RSNTF');
+    // Not a new one, if it was sent before.
+    response
+      .status(photo.id === id ? 201 : 200)
+      .location(`/photos/${photo.id}`)
+      .json(photo);
   };
 
   const show = async (request: Request, response: Response) => {

@@ -85,6 +85,11 @@ describe('A photo', () => {
     expect(file.equals(jpeg)).toBe(false);
     expect([photo.width, photo.height, photo.bytes]).toEqual([300, 200, file.length]);
     expect(photo.sha256).toBe(createHash('sha256').update(file).digest('hex'));
+    // Sent again, it is no second one.
+    const again = await send(jpeg);
+    expect([again.status, again.headers.get('location'), again.photo]).toEqual([
+      ...[200, `/photos/${photo.id}`, photo],
+    ]);
     await remove(photo.id);
   });
 

@@ -1,6 +1,7 @@
 /** A provider, a customer and time, all at once at the same booking. */
 import { expect } from '@jest/globals';
 import { at, createUser, range } from '../support/factories.ts';
+import { contentOf } from '../support/photos.ts';
 import {
   type Action,
   as,
@@ -149,7 +150,7 @@ const photo = (ground: Ground, call: string): Action => ({
 });
 
 const keep = (ground: Ground, file: string) =>
-  photo(ground, `keep_photo(${literal(file)}, 4, 3, 1000, '${'ab'.repeat(32)}')`);
+  photo(ground, `keep_photo(${literal(file)}, 4, 3, 1000, '${contentOf(file)}')`);
 
 async function beginPhoto(ground: Ground, booking: string): Promise<string> {
   await ground.act(photo(ground, `begin_photo(${literal(booking)})`));
