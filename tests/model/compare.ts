@@ -2,6 +2,7 @@
 import type { DatabaseState, ModelDatabase, Session } from './database.ts';
 import { type Command, carryOut } from './reference/commands.ts';
 import { lastCallAt } from './reference/offers.ts';
+import { paymentsByBooking } from './reference/payments.ts';
 import { takenOf } from './reference/slots.ts';
 import { newState, type Policy, Refusal, type Slot, type State } from './reference/state.ts';
 import { dueOfBooking, dueOfEntry, dueOfSlot } from './reference/time.ts';
@@ -34,6 +35,7 @@ export async function play(
     seen.push(...state.entries.map((entry) => `entry ${entry.status}`));
     seen.push(...marks(state));
     seen.push(...state.slots.map((slot) => `slot ${fateOf(slot)}`));
+    seen.push(...state.payments.map(({ status }) => `payment ${status}`));
     seen.push(...state.messages.map((message) => `${message.kind} ${message.status}`));
     return seen;
   });
@@ -49,6 +51,8 @@ function marks(s: State): string[] {
     ...s.bookings.flatMap((b) => [
       b.spared ? 'spared' : '',
       b.wouldCancel ? 'would be released' : '',
+      b.wouldExpire !== null ? 'would expire' : '',
+      b.rating !== null ? 'reviewed' : '',
     ]),
     ...s.entries.flatMap((e) => [
       e.passed || e.passedSlots.length > 0 ? 'passed over' : '',
@@ -94,6 +98,7 @@ function differences(state: State, actual: DatabaseState): string[] {
   const problems = [
     ...rowsDiffer('booking', bookingRows(state), actual.bookings),
     ...rowsDiffer('entry', entryRows(state), actual.entries),
+    ...rowsDiffer('payment', paymentsInOrder(state), actual.payments),
     ...rowsDiffer('slot', slotRows(state), actual.slots),
   ];
   const messages = messageLines(state);
@@ -139,8 +144,7 @@ function rowsDiffer(
 
 function bookingRows(s: State): Record<string, unknown>[] {
   return s.bookings.map((booking) => {
-    // When it was touched shows in what is due.
-    const { id: _, touchedAt: __, ...row } = booking;
+    const { id: _, touched: __, ...row } = booking;
     const due = dueOfBooking(s, booking);
     return { ...row, due: due && [due.action, due.at] };
   });
@@ -154,6 +158,10 @@ function entryRows(s: State): Record<string, unknown>[] {
     const due = dueOfEntry(s, entry);
     return { ...row, passed, due: due && [due.action, due.at] };
   });
+}
+
+function paymentsInOrder(s: State): Record<string, unknown>[] {
+  return paymentsByBooking(s).map((payment) => ({ ...payment }));
 }
 
 function slotRows(s: State): Record<string, unknown>[] {

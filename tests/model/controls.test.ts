@@ -1,10 +1,10 @@
 /** Negative controls: with one rule of the database broken, the model test has to notice. */
 import { expect, test } from '@jest/globals';
 import { openModelDatabase } from './database.ts';
-import { type Subject, search, TOUR_RUNS } from './search.ts';
+import { SERVICE_RUNS, type Subject, search, TOUR_RUNS } from './search.ts';
 
-/** For venues some more than usual, for what seldom happens; for tours no more than in every run. */
-const RUNS = { venues: 400, tours: TOUR_RUNS };
+/** For venues some more than usual, for what seldom happens; for tours and services no more than in every run. */
+const RUNS = { venues: 400, tours: TOUR_RUNS, services: SERVICE_RUNS };
 const SEED = 1;
 
 type Change = [routine: string, text: string, instead: string];

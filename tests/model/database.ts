@@ -7,7 +7,7 @@ import type { PoolClient } from 'pg';
 import { type ClonedDatabase, cloneDatabase, testDatabase } from '../support/database.ts';
 import { createUser, createWorld, insert } from '../support/factories.ts';
 import type { Actor, Command } from './reference/commands.ts';
-import { OFFSETS, type Policy, SECOND, type State } from './reference/state.ts';
+import { OFFSETS, type Policy, SECOND, type ServiceRules, type State } from './reference/state.ts';
 import {
   MIDNIGHT,
   type ModelWorld,
@@ -16,7 +16,7 @@ import {
   statementFor,
   timeStatement,
 } from './statements.ts';
-import { addTours } from './world.ts';
+import { addToursAndServices } from './world.ts';
 
 const NAMES = ['0', '1', '2', '3'];
 
@@ -28,6 +28,7 @@ export interface DatabaseState {
   freeings: number;
   now: number;
   broken: unknown[];
+  payments: Record<string, unknown>[];
 }
 
 export interface ModelDatabase {
@@ -53,15 +54,15 @@ export async function openModelDatabase(): Promise<ModelDatabase> {
   const client = await pool.connect();
   const db = testDatabase(client);
   await client.query(await readFile(new URL('helpers.sql', import.meta.url), 'utf8'));
-  const world = await addTours(db, await createWorld(db));
+  const world = await addToursAndServices(db, await createWorld(db));
   const users: string[] = [];
   for (const [n, name] of NAMES.entries()) {
     const values = OFFSETS[n] === 0 ? {} : { time_zone: 'Asia/Tokyo' };
     users.push(await createUser(db, name, values));
   }
-  const people = [...users, world.owner, world.manager].entries();
-  for (const [n, id] of people) {
-    const name = NAMES[n] ?? (id === world.owner ? 'owner' : 'manager');
+  const { owner, manager, providers } = world;
+  const people = Object.entries({ ...users, owner, manager, ...providers }).entries();
+  for (const [n, [name, id]] of people) {
     await client.query('insert into model.people values ($1, $2, $3)', [n, name, id]);
   }
   let played = 0;
@@ -133,6 +134,23 @@ function policyRow(world: ModelWorld, p: Policy): Record<string, unknown> {
     tax_rate: p.prices.tax / 1000,
     tax_included: p.prices.taxIncluded,
     rounding: p.prices.rounding / 100,
+    ...serviceColumns(p.services),
+  };
+}
+
+function serviceColumns(rules: ServiceRules): Record<string, unknown> {
+  return {
+    requires_delivery: rules.requiresDelivery,
+    complete_delivered_after: seconds(rules.completeDeliveredAfter),
+    provider_reminder_lead: rules.providerLead === null ? null : seconds(rules.providerLead),
+    expiry: rules.expiry,
+    expiry_grace: seconds(rules.grace),
+    expiry_grace_by_category:
+      rules.graceOfLessons === null ? {} : { lessons: seconds(rules.graceOfLessons) },
+    expiry_skips_weekends: rules.skipsWeekends,
+    payment: rules.payment,
+    deposit_rate: rules.depositRate / 1000,
+    payment_due: seconds(rules.paymentDue),
   };
 }
 
@@ -147,15 +165,23 @@ function openSession(client: PoolClient, world: ModelWorld, users: string[]): Se
     const { rows } = await client.query<{ id: string }>(sql);
     return rows[0]?.id ?? 'nothing';
   };
+  /** In the order of the bookings they are for. */
+  const paymentAt = async (position: number): Promise<string> => {
+    const sql = `select id from app_public.payments order by booking_id, id offset ${position} limit 1`;
+    const { rows } = await client.query<{ id: string }>(sql);
+    return rows[0]?.id ?? 'nothing';
+  };
   const subjectsOf = async (command: Command): Promise<Subjects> => {
     const slot =
       'slot' in command && command.slot !== undefined ? await idAt('slots', command.slot) : '';
     if ('booking' in command) return [await idAt('bookings', command.booking), slot];
+    if ('payment' in command) return [await paymentAt(command.payment), ''];
     if ('entry' in command) return [await idAt('waitlist_entries', command.entry), slot];
     return [slot, ''];
   };
   const act = async (by: Actor, statement: string): Promise<string> => {
-    const user = by === 'manager' ? world.manager : users[by];
+    const user =
+      typeof by === 'number' ? users[by] : by === 'manager' ? world.manager : world.providers[by];
     const sql = 'select model.act($1, $2) as outcome';
     const { rows } = await client.query<{ outcome: string }>(sql, [user, statement]);
     return rows[0]?.outcome ?? 'nothing';

@@ -31,7 +31,9 @@ begin
   exception when others then
     v_outcome := case when sqlstate like 'RS%' then sqlstate else sqlstate || ' ' || sqlerrm end;
   end;
-  perform set_config('role', 'reslot_owner', true);
+  -- What time and mail do after this is nobody's deed.
+  perform set_config('role', 'reslot_owner', true), set_config('reslot.user_id', '', true),
+    set_config('reslot.via', 'job', true);
   return v_outcome;
 end
 $$;
@@ -93,6 +95,29 @@ begin
 end
 $$;
 
+-- Resources by their numbers.
+create view model.resources as
+select r.id, row_number() over (order by r.id) - 1 as n from app_public.resources r;
+
+create function model.service(b app_public.bookings) returns jsonb language sql stable as $$
+  select jsonb_build_object(
+    'provider', (select r.n from model.resources r where r.id = b.provider_id),
+    'providerReminded', model.us(b.provider_reminded_at), 'answeredAt', model.us(b.answered_at),
+    'awaitsPayment', b.awaits_payment, 'awaitsDelivery', model.us(b.awaits_delivery_since),
+    'delivered', model.us(b.delivered_at), 'answerBy', model.us(b.delivery_answer_by),
+    'deliveryConfirmed', model.us(b.delivery_confirmed_at), 'expires', model.us(b.expires_at),
+    'wouldExpire', model.us(b.would_expire_at),
+    'rating', (select v.rating from app_public.reviews v where v.id = b.review_id))
+$$;
+
+create function model.payments() returns jsonb language sql stable as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'booking', b.n, 'purpose', y.purpose, 'status', y.status, 'amount', model.cents(y.amount),
+    'refundDue', model.cents(y.refund_due), 'refunded', model.cents(y.refunded),
+    'processedAt', model.us(y.processed_at)) order by y.booking_id, y.id), '[]')
+  from app_public.payments y join model.places b on b.id = y.booking_id
+$$;
+
 create function model.bookings() returns jsonb language sql stable as $$
   select coalesce(jsonb_agg(jsonb_build_object(
     'who', p.n, 'offering', lower(split_part(f.name, ' ', 1)), 'from', model.us(b.starts_at), 'to', model.us(b.ends_at), 'status', b.status,
@@ -110,7 +135,7 @@ create function model.bookings() returns jsonb language sql stable as $$
     'taxIncluded', b.tax_included, 'price', model.cents(b.price), 'refund', model.cents(b.refund),
     'refundShare', b.refund_share,
     'due', (select jsonb_build_array(d.action, model.us(d.due_at)) from app_private.deadlines d where d.subject_id = b.id)
-  ) order by b.id), '[]')
+  ) || model.service(b) order by b.id), '[]')
   from app_public.bookings b
   join app_public.offerings f on f.id = b.offering_id
   join app_public.customers c on c.id = b.customer_id
@@ -136,6 +161,7 @@ create function model.entries() returns jsonb language sql stable as $$
   select coalesce(jsonb_agg(jsonb_build_object(
     'who', p.n, 'offering', lower(split_part(f.name, ' ', 1)), 'from', model.us(e.starts_at), 'to', model.us(e.ends_at), 'status', e.status,
     'priority', e.priority, 'joinedAt', model.us(e.joined_at),
+    'provider', (select r.n from model.resources r where r.id = e.provider_id),
     'hold', h.n, 'booking', b.n, 'slot', s.n, 'day', model.day(e.day),
     'adults', e.adults, 'children', e.children, 'infants', e.infants, 'places', e.places,
     'passedSlots', (
@@ -169,7 +195,7 @@ $$;
 
 create function model.state() returns jsonb language sql stable as $$
   select jsonb_build_object('bookings', model.bookings(), 'entries', model.entries(),
-    'slots', model.slots(), 'messages', model.messages(),
+    'slots', model.slots(), 'payments', model.payments(), 'messages', model.messages(),
     'now', model.us(app_private.clock()),
     'freeings', (select count(*) from app_private.freeings f where f.told_at is null),
     'broken', (select coalesce(jsonb_agg(to_jsonb(i)), '[]') from app_private.check_invariants() i))

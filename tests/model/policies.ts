@@ -1,6 +1,13 @@
 /** Random rules: three paces, and what else may differ. */
 import fc from 'fast-check';
-import { HOUR, MINUTE, type Policy, type PriceRules } from './reference/state.ts';
+import {
+  DAY,
+  HOUR,
+  MINUTE,
+  type Policy,
+  type PriceRules,
+  type ServiceRules,
+} from './reference/state.ts';
 
 const STANDARD = {
   requestTtl: 24 * HOUR,
@@ -27,6 +34,18 @@ const STANDARD = {
     tax: 100,
     taxIncluded: true,
     rounding: 1,
+  },
+  services: {
+    requiresDelivery: false,
+    completeDeliveredAfter: 72 * HOUR,
+    providerLead: null,
+    expiry: 'on' as const,
+    grace: 24 * HOUR,
+    graceOfLessons: null,
+    skipsWeekends: false,
+    payment: 'none' as const,
+    depositRate: 300,
+    paymentDue: 24 * HOUR,
   },
 };
 
@@ -87,6 +106,37 @@ export const tourPolicies: fc.Arbitrary<Policy> = fc
       minimumCutoff: fc.constantFrom(HOUR, 4 * HOUR, 24 * HOUR),
       refunds: fc.constantFrom<[number, number]>([48, 24], [24, 4], [3, 1]),
       prices,
+    }),
+  )
+  .map(([policy, { refunds, ...rest }]) => ({
+    ...policy,
+    ...rest,
+    fullRefundUntil: refunds[0] * HOUR,
+    halfRefundUntil: refunds[1] * HOUR,
+  }));
+
+/** What is over so soon that it is seen in a sequence, or so late that a weekend lies between. */
+const serviceRules: fc.Arbitrary<ServiceRules> = fc.record({
+  requiresDelivery: fc.boolean(),
+  completeDeliveredAfter: fc.constantFrom(HOUR, DAY, 72 * HOUR),
+  providerLead: fc.constantFrom(null, HOUR, 3 * HOUR),
+  expiry: fc.constantFrom(...(['on', 'on', 'on', 'dry_run', 'off'] as const)),
+  grace: fc.constantFrom(2 * HOUR, DAY, 112 * HOUR),
+  graceOfLessons: fc.constantFrom(null, 3 * HOUR, 90 * MINUTE),
+  skipsWeekends: fc.boolean(),
+  payment: fc.constantFrom(...(['none', 'on_booking', 'deposit', 'on_completion'] as const)),
+  depositRate: fc.constantFrom(300, 500, 1000),
+  paymentDue: fc.constantFrom(HOUR, 4 * HOUR, DAY),
+});
+
+export const servicePolicies: fc.Arbitrary<Policy> = fc
+  .tuple(
+    policies,
+    fc.record({
+      requiresApproval: fc.boolean(),
+      perDay: fc.constantFrom(4, 4, 2),
+      refunds: fc.constantFrom<[number, number]>([48, 24], [4, 1], [3, 2]),
+      services: serviceRules,
     }),
   )
   .map(([policy, { refunds, ...rest }]) => ({

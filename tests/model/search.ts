@@ -2,16 +2,19 @@
 import fc from 'fast-check';
 import { Difference, play } from './compare.ts';
 import type { ModelDatabase } from './database.ts';
-import { policies, tourPolicies } from './policies.ts';
+import { policies, servicePolicies, tourPolicies } from './policies.ts';
 import { sequences } from './sequences.ts';
+import { serviceSequences } from './serviceSequences.ts';
 import { tourSequences } from './tourSequences.ts';
 
 const SUBJECTS = {
   venues: fc.tuple(policies, sequences),
   tours: fc.tuple(tourPolicies, tourSequences),
+  services: fc.tuple(servicePolicies, serviceSequences),
 };
-/** Beside the 300 of the venues. */
+/** Beside the 300 of the venues, and no fewer than the controls need to find what they break. */
 export const TOUR_RUNS = 120;
+export const SERVICE_RUNS = 80;
 
 export type Subject = keyof typeof SUBJECTS;
 

@@ -1,7 +1,7 @@
 /** The commands of the model in SQL. */
 import type { World } from '../support/factories.ts';
 import type { Command } from './reference/commands.ts';
-import { DAY, type Offering, type Party, type State } from './reference/state.ts';
+import { DAY, type Offering, type Party, type Provider, type State } from './reference/state.ts';
 
 export const MIDNIGHT = Date.parse('2030-06-03T00:00:00Z');
 
@@ -10,6 +10,7 @@ export interface ModelWorld extends World {
   /** By their numbers in the model. */
   resources: string[];
   schedules: string[];
+  providers: Record<Provider, string>;
 }
 
 /** As a literal, to the microsecond. */
@@ -45,6 +46,10 @@ export function date(day: number): string {
   return new Date(MIDNIGHT + (day * DAY) / 1000).toISOString().slice(0, 10);
 }
 
+function providerOf({ provider }: { provider?: number }, { resources }: ModelWorld): string[] {
+  return provider === undefined ? [] : [`provider_id => '${resources[provider]}'`];
+}
+
 function amount(cents: number): string {
   return (cents / 100).toFixed(2);
 }
@@ -74,6 +79,14 @@ export function statementFor(c: Call, [subject, other]: Subjects, world: ModelWo
     cancel: 'cancel_booking',
     confirm: 'confirm_booking',
     approve: 'approve_booking',
+    accept: 'accept_booking',
+    deliver: 'deliver_booking',
+    confirm_delivery: 'confirm_delivery',
+    complete: 'complete_booking',
+    keep: 'keep_booking',
+    review: 'review_booking',
+    record_payment: 'record_payment',
+    record_refund: 'record_refund',
     reject: 'reject_booking',
     override: 'override_auto_cancel',
     no_show: 'mark_no_show',
@@ -91,7 +104,12 @@ function argumentsOf(c: Call, [subject, other]: Subjects, world: ModelWorld): st
   switch (c.do) {
     case 'book':
     case 'join':
-      return [`'${world.offerings[c.offering]}'`, moment(c.from), moment(c.to)];
+      return [
+        `'${world.offerings[c.offering]}'`,
+        moment(c.from),
+        moment(c.to),
+        ...providerOf(c, world),
+      ];
     case 'modify':
       return [
         id,
@@ -99,6 +117,7 @@ function argumentsOf(c: Call, [subject, other]: Subjects, world: ModelWorld): st
           ? [`starts_at => ${moment(c.range.from)}`, `ends_at => ${moment(c.range.to)}`]
           : []),
         ...(c.purpose === undefined ? [] : [`purpose => '${c.purpose}'`]),
+        ...providerOf(c, world),
       ];
     case 'book_places':
     case 'join_slot':
@@ -135,7 +154,14 @@ function argumentsOf(c: Call, [subject, other]: Subjects, world: ModelWorld): st
         ...(c.refund === undefined ? [] : [`refund => ${amount(c.refund)}`]),
       ];
     case 'override':
+    case 'keep':
       return [id, `'because'`];
+    case 'review':
+      return [id, String(c.rating)];
+    case 'record_payment':
+      return [id, amount(c.amount), `'cash'`];
+    case 'record_refund':
+      return [id, amount(c.amount)];
     case 'priority':
       return [id, String(c.priority)];
     case 'blackout':

@@ -1,15 +1,27 @@
-/** The tours of the model's world, beside its halls; their slots are made by the sequences themselves. */
+/** The tours and services of the model's world, beside its halls; their slots are made by the sequences themselves. */
 import type { TestDatabase } from '../support/database.ts';
-import { createResource, insert, type World } from '../support/factories.ts';
+import {
+  createProvider,
+  createResource,
+  createUser,
+  insert,
+  type World,
+} from '../support/factories.ts';
+import { createService } from '../support/services.ts';
 import { createSchedule } from '../support/tours.ts';
 import {
+  DURATIONS,
   HOUR,
   OFFERING_PRICES,
   type Offering,
+  PROVIDERS,
+  type Provider,
   rooms,
   SCHEDULES,
   type Schedule,
   SECOND,
+  SERVICES,
+  type Service,
   TOURS,
   type Tour,
   VENUES,
@@ -18,13 +30,18 @@ import type { ModelWorld } from './statements.ts';
 
 const NAMES: Record<Tour, string> = { walk: 'Walk', ride: 'Ride', talk: 'Talk' };
 
-export async function addTours(db: TestDatabase, world: World): Promise<ModelWorld> {
+export async function addToursAndServices(db: TestDatabase, world: World): Promise<ModelWorld> {
   const guide = await createResource(db, world.organizationId, 'Guide');
   const square = await createResource(db, world.organizationId, 'Square');
   await db.query('update app_public.resources set shared = true where id = $1', [square]);
   const resources = [world.leftRoom, world.rightRoom, guide, square];
   const { hall, left, right } = world;
-  const offerings: Record<Offering, string> = { hall, left, right, walk: '', ride: '', talk: '' };
+  const providers = await addProviders(db, world, resources);
+  const offerings: Record<Offering, string> = {
+    ...{ hall, left, right, walk: '', ride: '', talk: '', lesson: '', repair: '' },
+  };
+  for (const service of SERVICES)
+    offerings[service] = await addService(db, world, service, resources);
   for (const tour of TOURS) offerings[tour] = await createTour(db, world, tour, resources);
   for (const venue of VENUES) {
     const price = OFFERING_PRICES[venue] / 100;
@@ -37,7 +54,40 @@ export async function addTours(db: TestDatabase, world: World): Promise<ModelWor
   for (const schedule of SCHEDULES) {
     schedules.push(await addSchedule(db, world, offerings[schedule.tour], schedule));
   }
-  return { ...world, offerings, resources, schedules };
+  return { ...world, offerings, resources, schedules, providers };
+}
+
+/** Paul and Nora have accounts, Otto has none. */
+async function addProviders(
+  db: TestDatabase,
+  { organizationId }: World,
+  resources: string[],
+): Promise<Record<Provider, string>> {
+  const users = { paul: await createUser(db, 'paul'), nora: await createUser(db, 'nora') };
+  for (const name of ['Paul', 'Nora', 'Otto']) {
+    resources.push(await createResource(db, organizationId, name));
+  }
+  await createProvider(db, organizationId, users.paul, resources[PROVIDERS.paul] ?? '');
+  await createProvider(db, organizationId, users.nora, resources[PROVIDERS.nora] ?? '');
+  return users;
+}
+
+async function addService(
+  db: TestDatabase,
+  world: World,
+  service: Service,
+  resources: string[],
+): Promise<string> {
+  const { offering } = await createService(db, world, {
+    name: service,
+    pool: rooms(service).map((provider) => resources[provider] ?? ''),
+    values: {
+      category: `${service}s`,
+      duration: `${DURATIONS[service] / SECOND} seconds`,
+      price: OFFERING_PRICES[service] / 100,
+    },
+  });
+  return offering;
 }
 
 async function createTour(

@@ -2,14 +2,15 @@
 import type { Actor } from './commands.ts';
 import { checkTimes } from './customers.ts';
 import { addBooking, lastCallAt, placesOf } from './offers.ts';
+import { untilPaid } from './payments.ts';
 import { checkSlot } from './places.ts';
+import { isBookable } from './providers.ts';
 import { endOffer, offerKeptBack, settle } from './queue.ts';
 import { leftOf, positionOf, slotsOf, slotToClaim } from './slots.ts';
 import {
   type Booking,
   type Entry,
   isForPlaces,
-  isFree,
   isOpen,
   item,
   type Offering,
@@ -48,6 +49,7 @@ function claimHold(s: State, entry: Entry): void {
   const booking = item(s.bookings, entry.hold);
   if (!isOpen(s, entry.offering, entry)) throw new Refusal('RSBLK');
   setTerms(s, booking, s.policy.requiresApproval);
+  untilPaid(s, booking);
   claimed(s, entry, booking);
 }
 
@@ -60,10 +62,11 @@ function claimInLastCall(s: State, entry: Entry): void {
   if (entry.from <= s.now) throw new Refusal('RSEXP');
   if (s.now < lastCallAt(s, entry)) throw new Refusal('RSSTA');
   // "Claims ignore the booking cutoff."
-  checkTimes(s, entry.offering, entry, true);
-  if (!isFree(s, entry.offering, entry)) throw new Refusal('RSFUL');
-  const booking = addBooking(s, entry.who, entry.offering, entry);
+  checkTimes(s, entry.offering, entry, true, entry.provider);
+  if (!isBookable(s, entry.offering, entry, entry.provider)) throw new Refusal('RSFUL');
+  const booking = addBooking(s, entry.who, entry.offering, entry, null, entry.provider);
   setTerms(s, booking, s.policy.requiresApproval);
+  untilPaid(s, booking);
   claimed(s, entry, booking);
 }
 

@@ -1,5 +1,8 @@
 /** What managers do with bookings, with the queue, and with times at which nothing takes place. */
 import type { Actor, Command } from './commands.ts';
+import { tell } from './messages.ts';
+import { untilPaid } from './payments.ts';
+import { isServedBy, standInFor } from './providers.ts';
 import { clearForBlackout, endBooking, handOn, hitBy, settle } from './queue.ts';
 import { handOnPlaces, handOnSlots, slotsOf } from './slots.ts';
 import {
@@ -10,36 +13,38 @@ import {
   isForPlaces,
   item,
   OFFERINGS,
+  PROVIDERS,
   RESOURCES,
   Refusal,
   roomOf,
   rooms,
   type State,
-  tell,
 } from './state.ts';
 import { setTerms } from './terms.ts';
 
 export function manage(s: State, what: string, by: Actor, booking: Booking): void {
   settle(s, [booking.offering]);
-  if (booking.status === 'held' || by !== 'manager') throw new Refusal('RSNTF');
+  const may = ['approve', 'override'].includes(what) ? by === 'manager' : isServedBy(by, booking);
+  if (booking.status === 'held' || !may) throw new Refusal('RSNTF');
   const from: Record<string, string[]> = {
     approve: ['pending'],
+    accept: ['pending'],
     reject: ['pending'],
     override: ['confirmed'],
     no_show: ['confirmed', 'in_progress', 'completed'],
   };
   const again: Record<string, string> = {
     approve: 'confirmed',
+    accept: 'confirmed',
     reject: 'rejected',
     no_show: 'no_show',
   };
-  if (booking.status === again[what]) return;
-  if (!from[what]?.includes(booking.status)) throw new Refusal('RSSTA');
-  if (what === 'approve') {
-    if ((booking.requestExpires ?? 0) <= s.now) throw new Refusal('RSEXP');
-    setTerms(s, booking, false, booking.madeAt);
-    tell(s, booking.who, 'booking_approved', { booking, sequence: true });
-  } else if (what === 'reject') {
+  const agrees = what === 'approve' || what === 'accept';
+  if (booking.status === again[what] || (agrees && booking.awaitsPayment)) return;
+  if (!from[what]?.includes(booking.status) || booking.awaitsPayment) throw new Refusal('RSSTA');
+  if (what === 'no_show' && booking.delivered !== null) throw new Refusal('RSSTA');
+  if (agrees) agree(s, booking);
+  else if (what === 'reject') {
     endBooking(s, booking, 'rejected', { refund: booking.price });
     tell(s, booking.who, 'booking_rejected', { booking });
   } else if (what === 'override') {
@@ -49,6 +54,15 @@ export function manage(s: State, what: string, by: Actor, booking: Booking): voi
     if (booking.from > s.now) throw new Refusal('RSTIM');
     endBooking(s, booking, 'no_show');
   }
+}
+
+/** What has first to be paid waits for that from now on. */
+function agree(s: State, booking: Booking): void {
+  if ((booking.requestExpires ?? 0) <= s.now) throw new Refusal('RSEXP');
+  setTerms(s, booking, false, booking.madeAt);
+  untilPaid(s, booking);
+  booking.answeredAt = s.now;
+  if (!booking.awaitsPayment) tell(s, booking.who, 'booking_approved', { booking, sequence: true });
 }
 
 export function setPriority(s: State, by: Actor, entry: Entry, priority: number): void {
@@ -64,20 +78,21 @@ export function setPriority(s: State, by: Actor, entry: Entry, priority: number)
 }
 
 export function blackOut(s: State, c: Command & { do: 'blackout' }): void {
-  if (c.by !== 'manager') throw new Refusal('RSNTF');
   const { where, from, to, cancels } = c;
+  if (c.by !== 'manager' && !isOwn(c.by, where)) throw new Refusal('RSNTF');
   const room = typeof where === 'number' ? where : null;
   const offering = typeof where === 'number' || where === 'everything' ? null : where;
-  const blackout: Blackout = { offering, room, from, to, cancels, lifted: false };
+  const blackout: Blackout = { offering, room, from, to, cancels, lifted: false, by: c.by };
   if (where !== 'everything') {
     settle(
       s,
       OFFERINGS.filter((hit) => closes(blackout, hit)),
     );
   }
+  s.blackouts.push(blackout);
+  if (room !== null) for (const booking of hitBy(s, blackout)) standInFor(s, booking);
   const hit = hitBy(s, blackout);
   if (!cancels && hit.some((b) => b.status !== 'held')) throw new Refusal('RSBLK');
-  s.blackouts.push(blackout);
   if (where !== 'everything') {
     for (const booking of hit) clearForBlackout(s, booking);
   } else {
@@ -87,9 +102,15 @@ export function blackOut(s: State, c: Command & { do: 'blackout' }): void {
   }
 }
 
+function isOwn(by: Actor, resource: unknown): boolean {
+  return typeof by === 'string' && by !== 'manager' && PROVIDERS[by] === resource;
+}
+
 export function lift(s: State, by: Actor, position: number): void {
-  if (by !== 'manager') throw new Refusal('RSNTF');
   const blackout = item(s.blackouts, position);
+  // Providers lift what they have entered themselves.
+  const isTimeOff = blackout.by === by && isOwn(by, blackout.room);
+  if (by !== 'manager' && !isTimeOff) throw new Refusal('RSNTF');
   const everything = blackout.offering === null && blackout.room === null;
   const hit = OFFERINGS.filter((offering) => closes({ ...blackout, lifted: false }, offering));
   if (!everything) settle(s, hit);

@@ -1,9 +1,13 @@
 /** A hold for who is first in line, be it of a room or of places (DESIGN §6). */
+
+import { tell, worthUntil } from './messages.ts';
 import { priceOfPerson, priceOfRoom, quoteOf } from './prices.ts';
+import { findProvider } from './providers.ts';
 import {
   type Booking,
   DAY,
   type Entry,
+  hasPool,
   isForPlaces,
   item,
   MAX_HOLD_SHARE,
@@ -15,8 +19,6 @@ import {
   rounded,
   type State,
   share,
-  tell,
-  worthUntil,
 } from './state.ts';
 
 /** Of a day each slot has its own; this is the last there could be. */
@@ -48,7 +50,7 @@ export function makeHold(s: State, entry: Entry, fittingCustomers: number): void
     s.policy.minClaimWindow,
     Math.min(s.policy.claimWindow, rounded(left * MAX_HOLD_SHARE), rounded(left / planned)),
   );
-  const hold = addBooking(s, entry.who, entry.offering, entry, placesOf(entry));
+  const hold = addBooking(s, entry.who, entry.offering, entry, placesOf(entry), entry.provider);
   hold.status = 'held';
   // Until its mail is accepted it stays, at most until the last call.
   hold.holdExpires = lastCallAt(s, entry);
@@ -81,12 +83,27 @@ export function placesFor(s: State, party: Party): number {
   return sizeOf(party) - (s.policy.infantsTakePlaces ? 0 : party.infants);
 }
 
+/** What becomes of a service comes later. */
+const NOTHING_DONE = {
+  providerReminded: null,
+  answeredAt: null,
+  awaitsPayment: false,
+  awaitsDelivery: null,
+  delivered: null,
+  answerBy: null,
+  deliveryConfirmed: null,
+  expires: null,
+  wouldExpire: null,
+  rating: null,
+};
+
 export function addBooking(
   s: State,
   who: number,
   offering: Offering,
   { from, to }: Range,
   wanted: PlacesWanted | null = null,
+  wish: number | null = null,
 ): Booking {
   const quote = wanted
     ? quoteOf(s.policy.prices, priceOfPerson(s, item(s.slots, wanted.slot)), wanted)
@@ -120,6 +137,9 @@ export function addBooking(
     overridden: false,
     purpose: null,
     endedAt: null,
+    provider: hasPool(offering) ? findProvider(s, offering, { from, to }, wish) : null,
+    ...NOTHING_DONE,
+    touched: s.now,
   };
   s.bookings.push(booking);
   return booking;
@@ -131,6 +151,7 @@ export function addEntry(
   offering: Offering,
   { from, to }: Range,
   wanted: { slot: number | null; day: number | null; party: Party } | null = null,
+  provider: number | null = null,
 ): Entry {
   const entry: Entry = {
     id: s.created++,
@@ -144,6 +165,7 @@ export function addEntry(
     places: wanted ? placesFor(s, wanted.party) : 1,
     from,
     to,
+    provider,
     status: 'waiting',
     priority: 100,
     joinedAt: s.now,

@@ -1,6 +1,7 @@
 /** What customers do with places of slots. */
 import type { Actor } from './commands.ts';
 import { checkMayWait } from './customers.ts';
+import { tell } from './messages.ts';
 import { addBooking, addEntry, placesFor, sizeOf } from './offers.ts';
 import { leastRefundShare, priceOfPerson, quoteOf } from './prices.ts';
 import { settle } from './queue.ts';
@@ -15,7 +16,6 @@ import {
   type Slot,
   type State,
   type Tour,
-  tell,
 } from './state.ts';
 import { checkDailyBookings, closeOverlapping, rearm, setTerms, tellOfBooking } from './terms.ts';
 

@@ -14,7 +14,7 @@ import {
 const THOUSAND = 1000;
 
 /** numerator / denominator, both whole and not negative. */
-function divided(numerator: number, denominator: number): number {
+export function divided(numerator: number, denominator: number): number {
   return Math.floor((2 * numerator + denominator) / (2 * denominator));
 }
 

@@ -1,5 +1,8 @@
 /** The waiting list (DESIGN §6): freed room is handed to one person after another. */
+
+import { tell } from './messages.ts';
 import { hasOfferNearby, inOrder, lastCallAt, makeHold, waitForTheDayAgain } from './offers.ts';
+import { isBookable } from './providers.ts';
 import { handOnPlaces, hasRoom, offerPlacesTo, slotsOf } from './slots.ts';
 import {
   type Blackout,
@@ -8,8 +11,6 @@ import {
   DAY,
   type Entry,
   isForPlaces,
-  isFree,
-  isOpen,
   item,
   OFFERINGS,
   OFFSETS,
@@ -21,7 +22,7 @@ import {
   rooms,
   type State,
   share,
-  tell,
+  takenBy,
 } from './state.ts';
 
 function isEligible(s: State, entry: Entry): boolean {
@@ -31,8 +32,7 @@ function isEligible(s: State, entry: Entry): boolean {
     !entry.passed &&
     s.now < lastCallAt(s, entry) &&
     !hasOfferNearby(s, entry) &&
-    isFree(s, entry.offering, entry) &&
-    isOpen(s, entry.offering, entry)
+    isBookable(s, entry.offering, entry, entry.provider)
   );
 }
 
@@ -97,12 +97,16 @@ export function endBooking(
   booking.status = status;
   booking.sequence += 1;
   booking.endedAt = s.now;
+  if (status === 'rejected') booking.answeredAt = s.now;
+  booking.awaitsPayment = false;
+  booking.awaitsDelivery = null;
+  booking.expires = null;
   booking.holdExpires = null;
   booking.requestExpires = null;
   booking.refund = refund;
   if (!hadRoom) return;
   if (booking.slot !== null) handOnPlaces(s, item(s.slots, booking.slot), letsGo);
-  else handOn(s, rooms(booking.offering), roomOf(s, booking), letsGo);
+  else handOn(s, takenBy(booking), roomOf(s, booking), letsGo);
 }
 
 /** An offer ends unclaimed: the entry with it, or (`waiting`) it keeps its place. */
@@ -191,7 +195,9 @@ export function windowEnd(s: State, entry: Entry): number {
 /** The live bookings a blackout overlaps, holds included. */
 export function hitBy(s: State, blackout: Blackout): Booking[] {
   return s.bookings
-    .filter((b) => b.endedAt === null && closes(blackout, b.offering) && overlap(b, blackout))
+    .filter((b) => b.endedAt === null && occupies(b) && overlap(b, blackout))
+    .filter((b) => closes(blackout, b.offering))
+    .filter((b) => blackout.room === null || takenBy(b).includes(blackout.room))
     .sort((a, b) => a.from - b.from || a.id - b.id);
 }
 

@@ -1,5 +1,6 @@
 /** What managers and time do to slots. */
 import type { Actor, Alteration } from './commands.ts';
+import { tell } from './messages.ts';
 import { inOrder } from './offers.ts';
 import { endBooking, endOffer, settle } from './queue.ts';
 import { bookedOf, handOnPlaces, positionOf, takenOf } from './slots.ts';
@@ -17,7 +18,6 @@ import {
   SHARED_RESOURCES,
   type Slot,
   type State,
-  tell,
 } from './state.ts';
 
 export function generate(s: State, by: Actor, position: number, from: number, to: number): void {

@@ -2,6 +2,10 @@
  * What the reference model knows of the world: plain arrays, compared with the database field by field after every
  * step. Times are microseconds since midnight of the world's Monday, for that is how exactly the database counts.
  */
+import type { Actor } from './commands.ts';
+import type { Payment } from './payments.ts';
+import type { Policy } from './rules.ts';
+
 export const SECOND = 1_000_000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
@@ -11,9 +15,12 @@ export const DAY = 24 * HOUR;
 export const VENUES = ['hall', 'left', 'right'] as const;
 /** Booked by the place: two tours share a guide, and two meet on the same square. */
 export const TOURS = ['walk', 'ride', 'talk'] as const;
-export const OFFERINGS = [...VENUES, ...TOURS] as const;
+/** Each is served by one of a pool; one of the providers is in both. */
+export const SERVICES = ['lesson', 'repair'] as const;
+export const OFFERINGS = [...VENUES, ...TOURS, ...SERVICES] as const;
 export type Venue = (typeof VENUES)[number];
 export type Tour = (typeof TOURS)[number];
+export type Service = (typeof SERVICES)[number];
 export type Offering = (typeof OFFERINGS)[number];
 const ROOMS: Record<Offering, readonly number[]> = {
   hall: [0, 1],
@@ -22,9 +29,11 @@ const ROOMS: Record<Offering, readonly number[]> = {
   walk: [2, 3],
   ride: [2],
   talk: [3],
+  lesson: [4, 5],
+  repair: [5, 6],
 };
-/** Rooms, guides and squares in the order of their ids; a square has room for several at a time. */
-export const RESOURCES = [0, 1, 2, 3];
+/** Rooms, guides, squares and providers in the order of their ids; a square has room for several at a time. */
+export const RESOURCES = [0, 1, 2, 3, 4, 5, 6];
 export const SHARED_RESOURCES = [3];
 
 /** In cents: what a room costs, and what an adult pays where slot and schedule of a tour do not say. */
@@ -35,7 +44,14 @@ export const OFFERING_PRICES: Record<Offering, number> = {
   walk: 1999,
   ride: 2450,
   talk: 505,
+  lesson: 4505,
+  repair: 7999,
 };
+
+/** Of the providers two have an account. */
+export const PROVIDERS = { paul: 4, nora: 5 } as const;
+export type Provider = keyof typeof PROVIDERS;
+export const DURATIONS: Record<Service, number> = { lesson: HOUR, repair: 1.5 * HOUR };
 
 export interface Schedule {
   tour: Tour;
@@ -58,42 +74,7 @@ export const SCHEDULES: readonly Schedule[] = [
 /** How far the clocks of the people are ahead of UTC; the last of them lives in Tokyo. */
 export const OFFSETS = [0, 0, 0, 9 * HOUR];
 
-export interface Policy {
-  autoCancel: 'on' | 'dry_run' | 'off';
-  requiresApproval: boolean;
-  requestTtl: number;
-  leads: number[];
-  confirmIfBookedBefore: number;
-  confirmDeadline: number;
-  minNotice: number;
-  claimWindow: number;
-  minClaimWindow: number;
-  lastCall: number;
-  urgentBefore: number;
-  /** Local times of day. */
-  quiet: [from: number, until: number] | null;
-  buffer: number;
-  cutoff: number;
-  perDay: number;
-  maxParty: number;
-  infantsTakePlaces: boolean;
-  minimumCutoff: number;
-  underMinimum: 'report' | 'cancel';
-  fullRefundUntil: number;
-  halfRefundUntil: number;
-  prices: PriceRules;
-}
-
-/** Rates in thousandths, amounts in cents. */
-export interface PriceRules {
-  child: number;
-  infant: number;
-  groupDiscount: number;
-  groupFrom: number;
-  tax: number;
-  taxIncluded: boolean;
-  rounding: number;
-}
+export type { Policy, PriceRules, ServiceRules } from './rules.ts';
 
 export const MIN_DURATION = 15 * MINUTE;
 export const MAX_DURATION = 24 * HOUR;
@@ -158,8 +139,6 @@ export interface Booking extends Range, Places, Quote {
   status: string;
   sequence: number;
   madeAt: number;
-  /** By a change that leaves its time as it is. */
-  touchedAt?: number;
   confirmBy: number | null;
   requestExpires: number | null;
   holdExpires: number | null;
@@ -172,6 +151,20 @@ export interface Booking extends Range, Places, Quote {
   overridden: boolean;
   purpose: string | null;
   endedAt: number | null;
+  /** Who of a pool serves it. */
+  provider: number | null;
+  providerReminded: number | null;
+  answeredAt: number | null;
+  awaitsPayment: boolean;
+  awaitsDelivery: number | null;
+  delivered: number | null;
+  answerBy: number | null;
+  deliveryConfirmed: number | null;
+  expires: number | null;
+  wouldExpire: number | null;
+  rating: number | null;
+  /** When a person last did something to it. */
+  touched: number;
 }
 
 export interface Entry extends Range, Places {
@@ -180,6 +173,8 @@ export interface Entry extends Range, Places {
   offering: Offering;
   /** Who waits for any slot of a day is about one of them once it is offered. */
   day: number | null;
+  /** Whom of a pool they wait for, if for one. */
+  provider: number | null;
   status: string;
   priority: number;
   joinedAt: number;
@@ -196,7 +191,7 @@ export interface Entry extends Range, Places {
 }
 
 export interface Message {
-  to: number | 'owner' | 'manager';
+  to: number | 'owner' | 'manager' | Provider;
   kind: string;
   booking: number | null;
   entry: number | null;
@@ -205,6 +200,7 @@ export interface Message {
   notAfter: number | null;
   sentAt: number | null;
   bounced: boolean;
+  payment: number | null;
 }
 
 export interface Blackout extends Range {
@@ -212,6 +208,7 @@ export interface Blackout extends Range {
   room: number | null;
   cancels: boolean;
   lifted: boolean;
+  by: Actor;
 }
 
 /** A blackout of everything looks through one room after another. */
@@ -244,6 +241,9 @@ export interface State {
   sweeps: Sweep[];
   /** Those about which nobody has been told yet. */
   freeings: Freeing[];
+  payments: Payment[];
+  /** What each booking was when its payments last followed it. */
+  followed: string[];
   /** Counts what was created, for what is due at the same instant is done in that order. */
   created: number;
 }
@@ -269,6 +269,8 @@ export function newState(policy: Policy): State {
     blackouts: [],
     sweeps: [],
     freeings: [],
+    payments: [],
+    followed: [],
     created: 0,
   };
 }
@@ -301,14 +303,25 @@ export function roomOf(s: State, { from, to }: Range): Range {
 }
 
 export function occupies(booking: Booking): boolean {
-  return ['held', 'pending', 'confirmed', 'in_progress'].includes(booking.status);
+  return (
+    ['held', 'pending', 'confirmed', 'in_progress'].includes(booking.status) &&
+    booking.awaitsDelivery === null
+  );
+}
+
+export function hasPool(offering: Offering): boolean {
+  return SERVICES.some((service) => service === offering);
+}
+
+/** What a booking takes: all that its offering uses, of a pool its provider. */
+export function takenBy(booking: Booking): readonly number[] {
+  return booking.provider === null ? rooms(booking.offering) : [booking.provider];
 }
 
 export function isFree(s: State, offering: Offering, range: Range): boolean {
   const wanted = roomOf(s, range);
   return !s.bookings.some(
-    (b) =>
-      occupies(b) && share(rooms(b.offering), rooms(offering)) && overlap(roomOf(s, b), wanted),
+    (b) => occupies(b) && share(takenBy(b), rooms(offering)) && overlap(roomOf(s, b), wanted),
   );
 }
 
@@ -318,8 +331,19 @@ export function closes(blackout: Blackout, offering: Offering): boolean {
   return blackout.room === null || rooms(offering).includes(blackout.room);
 }
 
-export function isOpen(s: State, offering: Offering, range: Range): boolean {
-  return !s.blackouts.some((k) => closes(k, offering) && overlap(k, range));
+/** Of a pool only what closes the provider in question counts. */
+export function isOpen(
+  s: State,
+  offering: Offering,
+  range: Range,
+  provider: number | null = null,
+): boolean {
+  return !s.blackouts.some(
+    (k) =>
+      closes(k, offering) &&
+      !(k.room !== null && hasPool(offering) && k.room !== provider) &&
+      overlap(k, range),
+  );
 }
 
 /** How the database rounds what does not come out even. */
@@ -327,41 +351,4 @@ export function rounded(value: number): number {
   const below = Math.floor(value);
   if (value - below !== 0.5) return Math.round(value);
   return below % 2 === 0 ? below : below + 1;
-}
-
-/** Who waits for a day waits until it is over. */
-export function worthUntil(subject: Booking | Entry): number {
-  return 'day' in subject && subject.day !== null && subject.slot === null
-    ? subject.to
-    : subject.from;
-}
-
-export function tell(
-  s: State,
-  to: number | 'managers',
-  kind: string,
-  about: { booking?: Booking; entry?: Entry; sequence?: boolean },
-): void {
-  const always = ['booking_rejected', 'booking_auto_cancelled', 'booking_cancelled'].concat([
-    'booking_expired',
-    'expiry_notice',
-    'offer_expired',
-    'entry_ended',
-    'message_blackout',
-  ]);
-  const byEntry = ['slot_available', 'last_call', 'waitlist_joined'].includes(kind);
-  const subject = byEntry ? about.entry : about.booking;
-  for (const recipient of to === 'managers' ? (['owner', 'manager'] as const) : [to]) {
-    s.messages.push({
-      to: recipient,
-      kind,
-      booking: about.booking ? s.bookings.indexOf(about.booking) : null,
-      entry: about.entry ? s.entries.indexOf(about.entry) : null,
-      sequence: about.sequence && about.booking ? about.booking.sequence : null,
-      status: 'queued',
-      notAfter: always.includes(kind) || !subject ? null : worthUntil(subject),
-      sentAt: null,
-      bounced: false,
-    });
-  }
 }

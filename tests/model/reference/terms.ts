@@ -1,4 +1,6 @@
 /** What a booking begins as, what it ends for its customer, and who is told of it. */
+
+import { tell, tellWhoDecides } from './messages.ts';
 import { endOffer } from './queue.ts';
 import { slotsOf } from './slots.ts';
 import {
@@ -12,7 +14,6 @@ import {
   rounded,
   type State,
   share,
-  tell,
 } from './state.ts';
 
 export function sameDay(one: Range, other: Range): boolean {
@@ -24,7 +25,7 @@ export function checkDailyBookings(s: State, who: number, range: Range, except?:
     (b) =>
       b !== except &&
       b.who === who &&
-      ['pending', 'confirmed', 'in_progress', 'completed'].includes(b.status) &&
+      ['pending', 'confirmed', 'in_progress', 'delivered', 'completed'].includes(b.status) &&
       sameDay(b, range),
   );
   if (counted.length >= s.policy.perDay) throw new Refusal('RSLIM');
@@ -44,6 +45,7 @@ export function setTerms(s: State, booking: Booking, needsApproval: boolean, mad
   booking.confirmBy = null;
   booking.attendance = null;
   booking.attendanceAt = null;
+  booking.awaitsPayment = false;
   booking.status = 'confirmed';
   if (needsApproval) {
     booking.status = 'pending';
@@ -77,10 +79,10 @@ export function closeOverlapping(s: State, booking: Booking, everywhere = false)
   }
 }
 
+/** Of what has first to be paid its payment tells. */
 export function tellOfBooking(s: State, booking: Booking, kind: string): void {
-  if (booking.status === 'pending') {
-    tell(s, 'managers', 'booking_requested', { booking, sequence: true });
-  }
+  if (booking.awaitsPayment) return;
+  if (booking.status === 'pending') tellWhoDecides(s, booking);
   tell(s, booking.who, kind, { booking, sequence: true });
 }
 
@@ -97,6 +99,8 @@ function hasOtherSlot(s: State, entry: Entry, booking: Booking): boolean {
 /** At another time it is as if it were made now. */
 export function rearm(booking: Booking, asManager: boolean): void {
   booking.sequence += 1;
+  booking.answeredAt = null;
+  booking.providerReminded = null;
   booking.remindersDone = 0;
   booking.reminderSent = null;
   booking.spared = false;

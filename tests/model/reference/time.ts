@@ -1,7 +1,11 @@
 /** What time does (DESIGN §5 to §7), and the mail that goes out. */
 
+import { awaitDelivery, expire, start } from './expiry.ts';
+import { tell, tellProvider, worthUntil } from './messages.ts';
 import { lastCallAt } from './offers.ts';
+import { followBookings } from './payments.ts';
 import { refundDue } from './prices.ts';
+import { isBookable } from './providers.ts';
 import {
   clearForBlackout,
   endBooking,
@@ -19,8 +23,6 @@ import {
   type Entry,
   type Freeing,
   isForPlaces,
-  isFree,
-  isOpen,
   item,
   type Message,
   OFFERINGS,
@@ -31,10 +33,7 @@ import {
   type State,
   type Sweep,
   share,
-  tell,
-  worthUntil,
 } from './state.ts';
-import { answerBy } from './terms.ts';
 
 export interface Due {
   at: number;
@@ -82,6 +81,12 @@ function autoCancel(s: State, booking: Booking): void {
   }
 }
 
+function providerReminder(s: State, b: Booking): number | null {
+  const { providerLead } = s.policy.services;
+  if (providerLead === null || b.provider === null || b.providerReminded !== null) return null;
+  return b.from - providerLead >= b.madeAt ? b.from - providerLead : null;
+}
+
 function mayAutoCancel(s: State, b: Booking): boolean {
   const exempt = b.overridden || b.spared || b.wouldCancel;
   return (
@@ -98,26 +103,30 @@ export function dueOfBooking(s: State, b: Booking): Due | null {
   if (b.status === 'held') add('expire_hold', b.holdExpires, () => expireHold(s, b));
   if (b.status === 'pending') {
     add('expire_request', b.requestExpires, () => {
-      const until = answerBy(s, b, Math.max(b.madeAt, b.touchedAt ?? 0));
-      if (until > s.now) {
-        b.requestExpires = until;
-        return;
-      }
+      const isUnpaid = b.awaitsPayment;
       endBooking(s, b, 'expired', { refund: b.price });
-      tell(s, b.who, 'booking_expired', { booking: b });
+      tell(s, b.who, isUnpaid ? 'booking_unpaid' : 'booking_expired', { booking: b });
       tell(s, 'managers', 'expiry_notice', { booking: b });
+      tellProvider(s, 'expiry_notice', b, false);
     });
   }
   if (b.status === 'confirmed') {
     add('remind', nextReminder(s, b), () => remind(s, b));
     if (mayAutoCancel(s, b)) add('auto_cancel', b.confirmBy, () => autoCancel(s, b));
-    add('start', b.from, () => {
-      b.status = 'in_progress';
+    add('remind_provider', providerReminder(s, b), () => {
+      b.providerReminded = s.now;
+      tellProvider(s, 'provider_reminder', b, true);
     });
+    add('start', b.from, () => start(s, b));
   }
   if (b.status === 'in_progress') {
-    add('complete', b.slot === null ? roomOf(s, b).to : b.to, () => endBooking(s, b, 'completed'));
+    const over = b.slot === null ? roomOf(s, b).to : b.to;
+    if (!s.policy.services.requiresDelivery)
+      add('complete', over, () => endBooking(s, b, 'completed'));
+    else if (b.awaitsDelivery === null) add('await_delivery', over, () => awaitDelivery(s, b));
+    if (b.wouldExpire === null) add('expire', b.expires, () => expire(s, b));
   }
+  if (b.status === 'delivered') add('complete', b.answerBy, () => endBooking(s, b, 'completed'));
   // The sort keeps the order of equals.
   return dues.sort((one, other) => one.at - other.at)[0] ?? null;
 }
@@ -163,8 +172,7 @@ function tellLastCall(s: State, freeing: Freeing): void {
       overlap(roomOf(s, entry), freeing) &&
       lastCallAt(s, entry) <= s.now &&
       s.now < entry.from &&
-      isFree(s, entry.offering, entry) &&
-      isOpen(s, entry.offering, entry)
+      isBookable(s, entry.offering, entry, entry.provider)
     ) {
       tell(s, entry.who, 'last_call', { entry });
     }
@@ -215,6 +223,8 @@ export function nextDue(s: State): Due | null {
 
 /** Whether a message has not been overtaken by events. */
 function isCurrent(s: State, m: Message): boolean {
+  if (m.kind === 'payment_due') return item(s.payments, m.payment).status === 'due';
+  if (m.kind === 'delivery_due') return item(s.bookings, m.booking).status === 'in_progress';
   if (m.notAfter === null) return true;
   if (m.notAfter <= s.now) return false;
   if (m.kind === 'last_call' || m.kind === 'waitlist_joined') {
@@ -223,7 +233,8 @@ function isCurrent(s: State, m: Message): boolean {
   if (m.kind === 'slot_available') return item(s.entries, m.entry).hold === m.booking;
   const booking = item(s.bookings, m.booking);
   if (m.sequence !== null && m.sequence !== booking.sequence) return false;
-  if (m.kind === 'booking_requested') return booking.status === 'pending';
+  if (m.kind === 'booking_requested') return booking.status === 'pending' && !booking.awaitsPayment;
+  if (m.kind === 'booking_delivered') return booking.status === 'delivered';
   if (m.kind === 'booking_reminder') {
     return booking.status === 'confirmed' && booking.attendance === null;
   }
@@ -298,7 +309,10 @@ function deliver(s: State): void {
 /** Time moves on, and the worker (and, if it is up, the mail server) does what there is to do. */
 export function tick(s: State, until: number): void {
   for (;;) {
-    for (let due = nextDue(s); due && due.at <= s.now; due = nextDue(s)) due.run();
+    for (let due = nextDue(s); due && due.at <= s.now; due = nextDue(s)) {
+      due.run();
+      followBookings(s);
+    }
     if (s.mail !== 'down') deliver(s);
     const next = nextDue(s);
     if (!next || next.at > until) break;

@@ -1,0 +1,47 @@
+/**
+ * As model.test.ts, of services: who of a pool serves, the life of a booking from its request to its review, what
+ * becomes of what nobody says was delivered, and money recorded by hand.
+ */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { type ModelDatabase, openModelDatabase } from './database.ts';
+import { SERVICE_RUNS, search } from './search.ts';
+
+const LONG = process.env.RESLOT_LONG === '1';
+const RUNS = Number(process.env.RESLOT_RUNS ?? (LONG ? 50_000 : SERVICE_RUNS));
+const SEED = Number(process.env.RESLOT_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+let database: ModelDatabase;
+beforeAll(async () => {
+  database = await openModelDatabase();
+});
+afterAll(() => database?.drop());
+
+/** Without these a sequence proves little: each has to happen. */
+const SEEN = [
+  ...['book', 'join', 'modify', 'cancel', 'accept', 'approve', 'reject', 'deliver'],
+  ...['confirm_delivery', 'complete', 'keep', 'no_show', 'review', 'record_payment'],
+  ...['record_refund', 'claim', 'decline', 'blackout', 'lift', 'tick', 'nap'],
+].map((command) => `${command} ok`);
+SEEN.push(
+  ...['book RSFUL', 'book RSNTF', 'join RSAVL', 'join RSDUP', 'accept RSNTF', 'cancel RSARG'],
+  ...['deliver RSSTA', 'complete RSSTA', 'keep RSSTA', 'claim RSSTA'],
+  ...['booking completed', 'booking delivered', 'booking expired', 'booking in_progress'],
+  ...['booking no_show', 'booking rejected', 'payment cancelled', 'payment due', 'payment paid'],
+  ...['entry claimed', 'entry expired', 'entry lapsed', 'delivery_due sent', 'reviewed'],
+  ...['service_expired sent', 'provider_reminder sent', 'booking_unpaid sent'],
+);
+
+test(
+  `${RUNS} random sequences of services do in the database what they do in the model`,
+  async () => {
+    process.stdout.write(`model test of services: seed ${SEED} (RESLOT_SEED repeats it)\n`);
+    const { difference, counts } = await search(database, {
+      of: 'services',
+      runs: RUNS,
+      seed: SEED,
+    });
+    if (difference !== null) throw new Error(difference);
+    if (RUNS >= SERVICE_RUNS) expect(SEEN.filter((word) => !counts.has(word))).toEqual([]);
+  },
+  60_000 + RUNS * 1_000,
+);
