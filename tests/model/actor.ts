@@ -20,6 +20,7 @@ export interface Answer {
   /** Who waits for a day is about another time once a slot is offered. */
   day?: Date | null;
   places?: number;
+  provider_id?: string | null;
 }
 
 export class Actor {

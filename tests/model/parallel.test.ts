@@ -9,7 +9,14 @@ import type pg from 'pg';
 import { checkInvariants } from '../support/database.ts';
 import { Actor, type Answer } from './actor.ts';
 import { type ModelDatabase, openModelDatabase } from './database.ts';
-import { type Plan, type Planner, placePlanner, plans, roomPlanner } from './wishes.ts';
+import {
+  type Plan,
+  type Planner,
+  placePlanner,
+  plans,
+  roomPlanner,
+  servicePlanner,
+} from './wishes.ts';
 
 const LONG = process.env.RESLOT_LONG === '1';
 const SEED = Number(process.env.RESLOT_SEED ?? Math.floor(Math.random() * 2 ** 31));
@@ -23,17 +30,18 @@ const MAY_BECOME: Record<string, string[]> = {
 
 async function expectKept(owner: pg.Pool, actor: Actor): Promise<void> {
   const { rows } = await owner.query<Answer>(
-    `select id, status::text, starts_at, customer_id, attendance_confirmed_at, null::date as day, places
+    `select id, status::text, starts_at, customer_id, attendance_confirmed_at, null::date as day, places, provider_id
      from app_public.bookings where id = any ($1)
      union all
-     select id, status::text, starts_at, customer_id, null, day, places
+     select id, status::text, starts_at, customer_id, null, day, places, provider_id
      from app_public.waitlist_entries where id = any ($1)`,
     [[...actor.told.keys()]],
   );
   const found = new Map(rows.map((row) => [row.id, row]));
   for (const [id, told] of actor.told) {
     const row = found.get(id);
-    expect(row).toMatchObject({ customer_id: told.customer_id, places: told.places });
+    const { customer_id, places, provider_id } = told;
+    expect(row).toMatchObject({ customer_id, places, provider_id });
     if (!told.day) expect(row?.starts_at.getTime()).toBe(told.starts_at.getTime());
     expect(MAY_BECOME[told.status] ?? [told.status]).toContain(row?.status);
     if ('attendance_confirmed_at' in told) {
@@ -83,6 +91,7 @@ function plansOf(rounds: number, seed: number): Plan[][][] {
 
 const KINDS = [
   { what: 'rooms', rounds: LONG ? 2_000 : 100, planner: roomPlanner },
+  { what: 'providers', rounds: LONG ? 2_000 : 30, planner: servicePlanner },
   { what: 'places of slots', rounds: LONG ? 2_000 : 50, planner: placePlanner },
 ];
 

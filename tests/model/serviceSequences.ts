@@ -15,11 +15,12 @@ import {
   user,
 } from './choosers.ts';
 import type { Chooser } from './compare.ts';
-import type { Actor } from './reference/commands.ts';
+import type { Actor, Command } from './reference/commands.ts';
 import { keptOf, paymentsByBooking } from './reference/payments.ts';
 import { findProvider } from './reference/providers.ts';
 import {
   type Booking,
+  DAY,
   DURATIONS,
   HOUR,
   MINUTE,
@@ -32,6 +33,7 @@ import {
 } from './reference/state.ts';
 
 const services = fc.constantFrom(...SERVICES);
+const FRIDAY = 4;
 const HALF = 30 * MINUTE;
 
 /** Soon, or as something that there is; seldom on the next day. */
@@ -304,7 +306,7 @@ const choosers: fc.Arbitrary<Chooser> = fc.oneof(
   { weight: 4, arbitrary: served('accept', 'pending') },
   { weight: 1, arbitrary: served('reject', 'pending') },
   { weight: 4, arbitrary: served('deliver', 'in_progress') },
-  { weight: 3, arbitrary: served('complete', 'in_progress') },
+  { weight: 5, arbitrary: served('complete', 'in_progress') },
   { weight: 1, arbitrary: served('complete', 'delivered') },
   { weight: 4, arbitrary: served('keep', 'in_progress') },
   { weight: 2, arbitrary: served('no_show', 'in_progress') },
@@ -320,18 +322,24 @@ const choosers: fc.Arbitrary<Chooser> = fc.oneof(
   { weight: 1, arbitrary: entries('claim', 'waiting') },
   { weight: 4, arbitrary: entries('decline', 'offered') },
   { weight: 1, arbitrary: priorities },
-  { weight: 4, arbitrary: absences },
+  { weight: 6, arbitrary: absences },
   { weight: 1, arbitrary: lifts },
   { weight: 2, arbitrary: returns },
   { weight: 1, arbitrary: mail },
   { weight: 1, arbitrary: bounces },
 );
 
-/** While everybody is free there is nothing to wait for. */
+/** While everybody is free there is nothing to wait for; and some weeks are nearly over. */
 const openings: fc.Arbitrary<Chooser[]> = fc
-  .record({ slot: fc.integer({ min: 2, max: 8 }), by: user, n: fc.nat(2) })
-  .map(({ slot, by, n }) => {
-    const from = 8 * HOUR + slot * HALF;
+  .record({
+    day: fc.constantFrom(0, FRIDAY),
+    slot: fc.integer({ min: 2, max: 8 }),
+    by: user,
+    n: fc.nat(2),
+  })
+  .map(({ day, slot, by, n }) => {
+    const morning = day * DAY + 8 * HOUR;
+    const from = morning + slot * HALF;
     const ask = (what: 'book' | 'join', who: number, offering: Service): Chooser => {
       return () => ({
         do: what,
@@ -342,12 +350,13 @@ const openings: fc.Arbitrary<Chooser[]> = fc
       });
     };
     return [
+      (): Command => ({ do: 'tick', until: morning }),
       ask('book', by, 'lesson'),
       ask('book', by + 1, n === 2 ? 'lesson' : 'repair'),
       ask('book', by + 2, 'repair'),
       ask('join', by + 3, n === 0 ? 'repair' : 'lesson'),
       ask('join', by + 2 - n, 'lesson'),
-    ].slice(0, 3 + n);
+    ].slice(0, 4 + n);
   });
 
 export const serviceSequences: fc.Arbitrary<Chooser[]> = fc.noBias(

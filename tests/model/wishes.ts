@@ -1,8 +1,8 @@
-/** What people at once wish for: rooms of a hall in the same two hours, or the few places of a day's slots. */
+/** What people at once wish for: rooms of a hall or providers in the same two hours, or the few places of a day's slots. */
 import fc from 'fast-check';
 import type { Act, Wish } from './actor.ts';
 import type { ModelDatabase } from './database.ts';
-import { DAY, HOUR, MINUTE, VENUES } from './reference/state.ts';
+import { DAY, HOUR, MINUTE, PROVIDERS, VENUES } from './reference/state.ts';
 import { date, moment } from './statements.ts';
 
 /** A wish before it is known on which day. */
@@ -36,6 +36,20 @@ export async function roomPlanner({ world }: ModelDatabase): Promise<Planner> {
       plan.do === 'move'
         ? `starts_at => ${moment(from)}, ends_at => ${moment(from + HOUR)}`
         : `'${offering}', ${moment(from)}, ${moment(from + 90 * MINUTE)}`;
+    return { do: plan.do, n: plan.n, what };
+  };
+}
+
+/** Two services that share one of their three providers; some wish for that one. */
+export async function servicePlanner({ world }: ModelDatabase): Promise<Planner> {
+  return (plan, day) => {
+    const from = day * DAY + (10 + (plan.where % 2)) * HOUR;
+    const offering = world.offerings[plan.where < 4 ? 'lesson' : 'repair'];
+    const wish = plan.n % 3 === 0 ? `, provider_id => '${world.resources[PROVIDERS.nora]}'` : '';
+    const what =
+      plan.do === 'move'
+        ? `starts_at => ${moment(from)}${wish}`
+        : `'${offering}', ${moment(from)}${wish}`;
     return { do: plan.do, n: plan.n, what };
   };
 }
