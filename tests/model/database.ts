@@ -148,6 +148,7 @@ function serviceColumns(rules: ServiceRules): Record<string, unknown> {
     expiry_grace_by_category:
       rules.graceOfLessons === null ? {} : { lessons: seconds(rules.graceOfLessons) },
     expiry_skips_weekends: rules.skipsWeekends,
+    expiry_skips_holidays: rules.skipsHolidays,
     payment: rules.payment,
     deposit_rate: rules.depositRate / 1000,
     payment_due: seconds(rules.paymentDue),

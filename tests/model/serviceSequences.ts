@@ -197,15 +197,16 @@ const absences = fc
     start: starts,
     where: fc.constantFrom(4, 5, 6, ...SERVICES, 'everything' as const),
     cancels: fc.boolean(),
+    holiday: fc.boolean(),
   })
   .map(
-    ({ n, m, start, where, cancels }): Chooser =>
+    ({ n, m, start, where, ...rest }): Chooser =>
       (s) => {
         const over = n < 80 ? pickLive(s.bookings, n, 'confirmed') : undefined;
         const from = over ? over.from - (m % 3) * HALF : start(s);
         const to = over ? over.to + (m % 2) * HALF : from + 4 * HALF;
         const what = over?.provider ?? where;
-        const base = { do: 'blackout' as const, where: what, from, to, cancels };
+        const base = { do: 'blackout' as const, where: what, from, to, ...rest };
         return { ...base, by: over ? serverOf(over, m) : 'manager' };
       },
   );

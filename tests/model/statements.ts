@@ -109,6 +109,7 @@ function argumentsOf(c: Call, [subject, other]: Subjects, world: ModelWorld): st
         moment(c.from),
         moment(c.to),
         ...providerOf(c, world),
+        ...(c.offering === 'repair' ? [`customer_address => 'here'`, `customer_phone => '1'`] : []),
       ];
     case 'modify':
       return [
@@ -176,6 +177,7 @@ function argumentsOf(c: Call, [subject, other]: Subjects, world: ModelWorld): st
             ? 'offering_id => null'
             : `offering_id => '${world.offerings[c.where]}'`,
         `cancel_bookings => ${c.cancels}`,
+        ...(c.holiday ? [`kind => 'holiday'`] : []),
       ];
     default:
       return [id];

@@ -45,11 +45,12 @@ export async function servicePlanner({ world }: ModelDatabase): Promise<Planner>
   return (plan, day) => {
     const from = day * DAY + (10 + (plan.where % 2)) * HOUR;
     const offering = world.offerings[plan.where < 4 ? 'lesson' : 'repair'];
+    const goesTo = plan.where < 4 ? '' : `, customer_address => 'here', customer_phone => '1'`;
     const wish = plan.n % 3 === 0 ? `, provider_id => '${world.resources[PROVIDERS.nora]}'` : '';
     const what =
       plan.do === 'move'
         ? `starts_at => ${moment(from)}${wish}`
-        : `'${offering}', ${moment(from)}${wish}`;
+        : `'${offering}', ${moment(from)}${wish}${goesTo}`;
     return { do: plan.do, n: plan.n, what };
   };
 }

@@ -14,6 +14,7 @@ import {
   HOUR,
   OFFERING_PRICES,
   type Offering,
+  OTTOS_HOURS,
   PROVIDERS,
   type Provider,
   rooms,
@@ -25,6 +26,7 @@ import {
   TOURS,
   type Tour,
   VENUES,
+  WAY,
 } from './reference/state.ts';
 import type { ModelWorld } from './statements.ts';
 
@@ -64,9 +66,12 @@ async function addProviders(
   resources: string[],
 ): Promise<Record<Provider, string>> {
   const users = { paul: await createUser(db, 'paul'), nora: await createUser(db, 'nora') };
-  for (const name of ['Paul', 'Nora', 'Otto']) {
+  for (const name of ['Paul', 'Nora']) {
     resources.push(await createResource(db, organizationId, name));
   }
+  const { opens, closes } = OTTOS_HOURS;
+  const hours: [string, string] = [`${opens / HOUR}:00`, `${closes / HOUR}:00`];
+  resources.push(await createResource(db, organizationId, 'Otto', 'UTC', hours));
   await createProvider(db, organizationId, users.paul, resources[PROVIDERS.paul] ?? '');
   await createProvider(db, organizationId, users.nora, resources[PROVIDERS.nora] ?? '');
   return users;
@@ -85,6 +90,8 @@ async function addService(
       category: `${service}s`,
       duration: `${DURATIONS[service] / SECOND} seconds`,
       price: OFFERING_PRICES[service] / 100,
+      at_customer: service === 'repair',
+      travel_time: service === 'repair' ? `${WAY / SECOND} seconds` : '0',
     },
   });
   return offering;

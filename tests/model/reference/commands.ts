@@ -69,6 +69,7 @@ export type Command =
       from: number;
       to: number;
       cancels: boolean;
+      holiday?: boolean;
     }
   | { do: 'lift'; by: Actor; blackout: number }
   | { do: 'mail'; mail: State['mail'] }

@@ -1,28 +1,37 @@
 /** What begins and nobody says was delivered: its room goes back at its end, and it expires after its grace. */
 import { tell, tellProvider } from './messages.ts';
 import { endBooking, handOn } from './queue.ts';
-import { type Booking, DAY, occupies, roomOf, type State, takenBy } from './state.ts';
+import { type Booking, closes, DAY, type Range, roomOf, type State, takenBy } from './state.ts';
 
-const FRIDAY = 4;
+const WEEKENDS = 20;
 
-/** Weekends do not count, if the policy says so; everybody's are in UTC. */
-function afterGrace(s: State, since: number, grace: number): number {
-  let at = since;
-  let left = grace;
-  for (;;) {
-    const day = Math.floor(at / DAY);
-    const counts = !s.policy.services.skipsWeekends || day % 7 <= FRIDAY;
-    const midnight = (day + 1) * DAY;
-    if (counts && left <= midnight - at) return at + left;
-    if (counts) left -= midnight - at;
-    at = midnight;
-  }
+/** What the policy leaves out: weekends, in UTC for all of them, and what was entered as a holiday. */
+function leftOut(s: State, booking: Booking, since: number): Range[] {
+  const { skipsWeekends, skipsHolidays } = s.policy.services;
+  const monday = Math.floor(since / (7 * DAY)) * 7 * DAY;
+  const weekends = Array.from({ length: WEEKENDS }, (_, week) => ({
+    from: monday + (7 * week + 5) * DAY,
+    to: monday + 7 * (week + 1) * DAY,
+  }));
+  const holidays = s.blackouts.filter(
+    (k) =>
+      k.holiday && closes(k, booking.offering) && (k.room ?? booking.provider) === booking.provider,
+  );
+  return [...(skipsWeekends ? weekends : []), ...(skipsHolidays ? holidays : [])];
 }
 
 export function expiryOf(s: State, booking: Booking, since: number): number {
   const { grace, graceOfLessons } = s.policy.services;
-  const own = booking.offering === 'lesson' ? graceOfLessons : null;
-  return afterGrace(s, since, own ?? grace);
+  const ranges = leftOut(s, booking, since);
+  let at = since;
+  let left = (booking.offering === 'lesson' ? graceOfLessons : null) ?? grace;
+  for (;;) {
+    const inside = ranges.find(({ from, to }) => from <= at && at < to);
+    const until = inside?.to ?? Math.min(...ranges.map(({ from }) => from).filter((t) => t > at));
+    if (!inside && left <= until - at) return at + left;
+    if (!inside) left -= until - at;
+    at = until;
+  }
 }
 
 export function start(s: State, booking: Booking): void {
@@ -32,9 +41,8 @@ export function start(s: State, booking: Booking): void {
 }
 
 export function awaitDelivery(s: State, booking: Booking): void {
-  const had = { occupied: occupies(booking), resources: takenBy(booking) };
   booking.awaitsDelivery = s.now;
-  if (had.occupied) handOn(s, had.resources, roomOf(s, booking));
+  handOn(s, takenBy(booking), roomOf(s, booking));
   if (!tellProvider(s, 'delivery_due', booking, false)) {
     tell(s, 'managers', 'delivery_due', { booking });
   }

@@ -82,7 +82,16 @@ export function blackOut(s: State, c: Command & { do: 'blackout' }): void {
   if (c.by !== 'manager' && !isOwn(c.by, where)) throw new Refusal('RSNTF');
   const room = typeof where === 'number' ? where : null;
   const offering = typeof where === 'number' || where === 'everything' ? null : where;
-  const blackout: Blackout = { offering, room, from, to, cancels, lifted: false, by: c.by };
+  const blackout: Blackout = {
+    offering,
+    room,
+    from,
+    to,
+    cancels,
+    holiday: c.holiday === true,
+    lifted: false,
+    by: c.by,
+  };
   if (where !== 'everything') {
     settle(
       s,

@@ -9,6 +9,8 @@ import {
   isFree,
   isOpen,
   type Offering,
+  OTTO,
+  OTTOS_HOURS,
   occupies,
   overlap,
   PROVIDERS,
@@ -31,6 +33,13 @@ function occupying(s: State, provider: number, except: Booking | null): Range[] 
     .map((b) => roomOf(s, b));
 }
 
+function isAtWork(s: State, offering: Offering, range: Range, provider: number): boolean {
+  const midnight = Math.floor(range.from / DAY) * DAY;
+  const { opens, closes } = OTTOS_HOURS;
+  const isThere = midnight + opens <= range.from && range.to <= midnight + closes;
+  return (provider !== OTTO || isThere) && isOpen(s, offering, range, provider);
+}
+
 function lengthWithin(range: Range, day: Range): number {
   return Math.max(0, Math.min(range.to, day.to) - Math.max(range.from, day.from));
 }
@@ -43,7 +52,7 @@ export function findProvider(
   wish: number | null = null,
   except: Booking | null = null,
 ): number | null {
-  const room = roomOf(s, range);
+  const room = roomOf(s, { ...range, offering });
   const midnight = Math.floor(range.from / DAY) * DAY;
   const today = { from: midnight, to: midnight + DAY };
   const work = (provider: number) =>
@@ -51,7 +60,7 @@ export function findProvider(
   const fitting = rooms(offering)
     .filter((provider) => wish === null || provider === wish)
     .filter((provider) => !occupying(s, provider, except).some((taken) => overlap(taken, room)))
-    .filter((provider) => isOpen(s, offering, range, provider));
+    .filter((provider) => isAtWork(s, offering, range, provider));
   return fitting.sort((a, b) => work(a) - work(b) || a - b)[0] ?? null;
 }
 
@@ -75,7 +84,7 @@ export function isAnybodyAtWork(
 ): boolean {
   if (!hasPool(offering)) return true;
   return rooms(offering).some(
-    (provider) => (wish === null || provider === wish) && isOpen(s, offering, range, provider),
+    (provider) => (wish === null || provider === wish) && isAtWork(s, offering, range, provider),
   );
 }
 

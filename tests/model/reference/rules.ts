@@ -47,6 +47,7 @@ export interface ServiceRules {
   grace: number;
   graceOfLessons: number | null;
   skipsWeekends: boolean;
+  skipsHolidays: boolean;
   payment: 'none' | 'on_booking' | 'deposit' | 'on_completion';
   /** In thousandths. */
   depositRate: number;

@@ -68,7 +68,7 @@ function isGuideFree(s: State, schedule: Schedule, range: Range): boolean {
     (slot) =>
       slot.endedAt === null &&
       rooms(slot.offering).some((room) => guides.includes(room)) &&
-      overlap(roomOf(s, slot), roomOf(s, range)),
+      overlap(roomOf(s, slot), roomOf(s, { ...range, offering: schedule.tour })),
   );
 }
 

@@ -52,6 +52,11 @@ export const OFFERING_PRICES: Record<Offering, number> = {
 export const PROVIDERS = { paul: 4, nora: 5 } as const;
 export type Provider = keyof typeof PROVIDERS;
 export const DURATIONS: Record<Service, number> = { lesson: HOUR, repair: 1.5 * HOUR };
+/** Repairs go to the customer. */
+export const WAY = 15 * MINUTE;
+/** Otto alone does not work around the clock. */
+export const OTTO = 6;
+export const OTTOS_HOURS = { opens: 8 * HOUR, closes: 12 * HOUR };
 
 export interface Schedule {
   tour: Tour;
@@ -207,6 +212,7 @@ export interface Blackout extends Range {
   offering: Offering | null;
   room: number | null;
   cancels: boolean;
+  holiday: boolean;
   lifted: boolean;
   by: Actor;
 }
@@ -297,9 +303,10 @@ export function isForPlaces(entry: Entry): boolean {
   return entry.slot !== null || entry.day !== null;
 }
 
-/** With the buffers around it. */
-export function roomOf(s: State, { from, to }: Range): Range {
-  return { from: from - s.policy.buffer, to: to + s.policy.buffer };
+/** With the buffers around it, and the way to the customer. */
+export function roomOf(s: State, { from, to, offering }: Range & { offering: Offering }): Range {
+  const around = s.policy.buffer + (offering === 'repair' ? WAY : 0);
+  return { from: from - around, to: to + around };
 }
 
 export function occupies(booking: Booking): boolean {
@@ -319,7 +326,7 @@ export function takenBy(booking: Booking): readonly number[] {
 }
 
 export function isFree(s: State, offering: Offering, range: Range): boolean {
-  const wanted = roomOf(s, range);
+  const wanted = roomOf(s, { ...range, offering });
   return !s.bookings.some(
     (b) => occupies(b) && share(takenBy(b), rooms(offering)) && overlap(roomOf(s, b), wanted),
   );
