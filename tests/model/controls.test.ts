@@ -1,6 +1,8 @@
 /** Negative controls: with one rule of the database broken, the model test has to notice. */
 import { expect, test } from '@jest/globals';
+import { play } from './compare.ts';
 import { openModelDatabase } from './database.ts';
+import { LATE_TOUCH } from './lateTouch.ts';
 import { SERVICE_RUNS, type Subject, search, TOUR_RUNS } from './search.ts';
 
 /** For venues some more than usual, for what seldom happens; for tours and services no more than in every run. */
@@ -224,3 +226,15 @@ test.each(BROKEN)(
   },
   600_000,
 );
+
+test('is noticed: what was touched late expires all the same', async () => {
+  const database = await openModelDatabase();
+  try {
+    const touched = 'greatest(v_booking.ends_at, app_private.last_touched(v_booking))';
+    await database.alter('app_private.expire_booking(uuid)', touched, 'v_booking.ends_at');
+    const choosers = LATE_TOUCH.commands.map((command) => () => command);
+    await expect(play(database, LATE_TOUCH.policy, choosers)).rejects.toThrow('booking 0: status');
+  } finally {
+    await database.drop();
+  }
+});

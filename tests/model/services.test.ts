@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { play } from './compare.ts';
 import { type ModelDatabase, openModelDatabase } from './database.ts';
-import { PACES } from './policies.ts';
+import { LATE_TOUCH } from './lateTouch.ts';
 import type { Command } from './reference/commands.ts';
 import { HOUR } from './reference/state.ts';
 import { SERVICE_RUNS, search } from './search.ts';
@@ -50,21 +50,10 @@ test(
   60_000 + RUNS * 1_000,
 );
 
-/** Too seldom in a random sequence: what a manager did while no worker ran. */
 test('whoever touches a booking after its end begins its grace anew', async () => {
-  const services = { ...PACES.standard.services, requiresDelivery: true, grace: 2 * HOUR };
-  const rules = {
-    ...{ ...PACES.standard, buffer: 0, requiresApproval: false, autoCancel: 'on' as const },
-    ...{ quiet: null, perDay: 3, services },
-  };
-  const commands: Command[] = [
-    { do: 'book', by: 0, offering: 'lesson', from: 10 * HOUR, to: 11 * HOUR },
-    { do: 'nap', until: 11.5 * HOUR },
-    { do: 'override', by: 'manager', booking: 0 },
-    { do: 'tick', until: 13.25 * HOUR },
-  ];
-  const choosers = commands.map((command) => () => command);
-  expect(await play(database, rules, choosers)).toContain('booking in_progress');
+  const choosers = LATE_TOUCH.commands.map((command) => () => command);
+  expect(await play(database, LATE_TOUCH.policy, choosers)).toContain('booking in_progress');
   const late: Command = { do: 'tick', until: 13.75 * HOUR };
-  expect(await play(database, rules, [...choosers, () => late])).toContain('booking expired');
+  const seen = await play(database, LATE_TOUCH.policy, [...choosers, () => late]);
+  expect(seen).toContain('booking expired');
 });
