@@ -81,6 +81,7 @@ export type Command =
 /** What people do to a booking touches it; what time does is no touch. */
 export function carryOut(s: State, c: Command): void {
   const before = s.bookings.map((booking) => JSON.stringify(booking));
+  s.caller = 'by' in c ? c.by : null;
   perform(s, c);
   if ('by' in c) {
     for (const [n, booking] of s.bookings.entries()) {

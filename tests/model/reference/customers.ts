@@ -1,6 +1,6 @@
 /** What customers do with ranges of time, and with any booking they have. */
 import type { Actor } from './commands.ts';
-import { tell, tellWhoDecides } from './messages.ts';
+import { tell, tellProviderOf, tellWhoDecides } from './messages.ts';
 import { addBooking, addEntry } from './offers.ts';
 import { untilPaid } from './payments.ts';
 import { leastRefundShare, refundDue } from './prices.ts';
@@ -145,12 +145,15 @@ export function modify(
   const renames = purpose !== undefined && purpose !== booking.purpose;
   checkWish(booking.offering, provider ?? null);
   const asks = !moves && provider !== undefined && provider !== booking.provider;
+  const before = { ...booking };
   if (purpose !== undefined) booking.purpose = purpose;
   if (moves) move(s, booking, range, asManager, provider ?? null);
   if (asks) askFor(s, booking, provider);
   if (moves && booking.status === 'pending' && !booking.awaitsPayment) tellWhoDecides(s, booking);
-  if (moves || renames || asks)
+  if (moves || renames || asks) {
+    tellProviderOf(s, before, booking);
     tell(s, booking.who, 'booking_modified', { booking, sequence: true });
+  }
 }
 
 function askFor(s: State, booking: Booking, provider: number): void {
@@ -205,7 +208,9 @@ export function cancel(s: State, by: Actor, booking: Booking, refund?: number): 
   if (!asManager && booking.from <= s.now) throw new Refusal('RSTIM');
   if (refund !== undefined && refund > booking.price) throw new Refusal('RSARG');
   const given = asManager ? (refund ?? booking.price) : refundDue(s, booking);
+  const before = { ...booking };
   endBooking(s, booking, 'cancelled', { refund: given });
+  tellProviderOf(s, before, booking);
   tell(s, booking.who, 'booking_cancelled', { booking });
 }
 

@@ -1,9 +1,10 @@
 /** What happens to a booking once it has begun: delivered by whoever serves it, confirmed by its customer, completed. */
 import type { Actor } from './commands.ts';
-import { expiryOf, start } from './expiry.ts';
+import { start } from './expiry.ts';
 import { tell } from './messages.ts';
 import { isServedBy } from './providers.ts';
 import { endBooking, handOn, settle } from './queue.ts';
+import { answerBy, expiryOf } from './silence.ts';
 import { type Booking, occupies, Refusal, roomOf, type State, takenBy } from './state.ts';
 
 /** What is due is due, worker or no worker: what should have begun has. */
@@ -50,10 +51,16 @@ export function complete(s: State, by: Actor, booking: Booking): void {
   endBooking(s, booking, 'completed');
 }
 
-/** It takes longer: its grace begins anew. */
+/** It takes longer, or its answer does: its grace begins anew. */
 export function keep(s: State, by: Actor, booking: Booking): void {
   settle(s, [booking.offering]);
   if (!isServedBy(by, booking)) throw new Refusal('RSNTF');
+  if (booking.status === 'pending' && !booking.awaitsPayment) {
+    const until = booking.requestExpires ?? 0;
+    if (until <= s.now) throw new Refusal('RSEXP');
+    booking.requestExpires = Math.max(until, answerBy(s, booking, s.now));
+    return;
+  }
   if (booking.status !== 'in_progress' || booking.expires === null) throw new Refusal('RSSTA');
   const anew = expiryOf(s, booking, Math.max(booking.to, s.now));
   booking.expires = Math.max(booking.expires, anew);

@@ -1,6 +1,6 @@
 /** What managers do with bookings, with the queue, and with times at which nothing takes place. */
 import type { Actor, Command } from './commands.ts';
-import { tell } from './messages.ts';
+import { tell, tellProviderOf } from './messages.ts';
 import { untilPaid } from './payments.ts';
 import { isServedBy, standInFor } from './providers.ts';
 import { clearForBlackout, endBooking, handOn, hitBy, settle } from './queue.ts';
@@ -59,10 +59,13 @@ export function manage(s: State, what: string, by: Actor, booking: Booking): voi
 /** What has first to be paid waits for that from now on. */
 function agree(s: State, booking: Booking): void {
   if ((booking.requestExpires ?? 0) <= s.now) throw new Refusal('RSEXP');
+  const before = { ...booking };
   setTerms(s, booking, false, booking.madeAt);
   untilPaid(s, booking);
   booking.answeredAt = s.now;
-  if (!booking.awaitsPayment) tell(s, booking.who, 'booking_approved', { booking, sequence: true });
+  if (booking.awaitsPayment) return;
+  tell(s, booking.who, 'booking_approved', { booking, sequence: true });
+  tellProviderOf(s, before, booking);
 }
 
 export function setPriority(s: State, by: Actor, entry: Entry, priority: number): void {

@@ -14,6 +14,7 @@ const ACCOUNTS = ['paul', 'nora'] as const;
 const ALWAYS = [
   ...['booking_rejected', 'booking_auto_cancelled', 'booking_cancelled', 'booking_expired'],
   ...['expiry_notice', 'offer_expired', 'entry_ended', 'message_blackout', 'delivery_due'],
+  'provider_booking_gone',
   ...['payment_due', 'payment_received', 'payment_refunded', 'booking_unpaid', 'service_expired'],
 ];
 
@@ -62,6 +63,33 @@ export function tellProvider(s: State, kind: string, booking: Booking, sequence:
 
 export function accountOf(booking: Booking): Provider | undefined {
   return ACCOUNTS.find((name) => PROVIDERS[name] === booking.provider);
+}
+
+/** What a booking was before somebody changed it. */
+export type Before = Readonly<Booking> | null;
+
+/** Providers hear what others do to what they serve; what they do themselves they know. */
+export function tellProviderOf(s: State, before: Before, booking: Booking): void {
+  const mine = (b: Booking) => s.caller !== null && accountOf(b) === s.caller;
+  const handedOver = before?.provider !== booking.provider;
+  const wasTheirs =
+    before !== null &&
+    ['pending', 'confirmed', 'in_progress'].includes(before.status) &&
+    // Of what is not paid for yet they have only heard if they were asked.
+    !(before.awaitsPayment && before.answeredAt === null);
+  if (wasTheirs && (handedOver || booking.endedAt !== null) && !mine(before)) {
+    const former = accountOf(before);
+    if (former) tell(s, former, 'provider_booking_gone', { booking });
+  }
+  if (booking.endedAt !== null || mine(booking)) return;
+  const moved = before?.from !== booking.from || before.to !== booking.to;
+  const isNews = before?.status !== 'confirmed' || handedOver || moved;
+  if (booking.status === 'confirmed') {
+    if (isNews) tellProvider(s, 'provider_booking', booking, true);
+  } else if (booking.status === 'pending' && !booking.awaitsPayment) {
+    const sameTime = before?.sequence === booking.sequence;
+    if (handedOver && sameTime) tellProvider(s, 'booking_requested', booking, true);
+  }
 }
 
 export function tellWhoDecides(s: State, booking: Booking): void {

@@ -1,6 +1,6 @@
 /** What is to be paid for a booking, what was paid by hand, and what goes back, in whole cents. */
 import type { Actor } from './commands.ts';
-import { tell } from './messages.ts';
+import { tell, tellProviderOf } from './messages.ts';
 import { divided } from './prices.ts';
 import { isServedBy } from './providers.ts';
 import { settle } from './queue.ts';
@@ -139,7 +139,10 @@ export function recordPayment(s: State, by: Actor, booking: Booking, amount: num
   payment.amount = amount;
   payment.status = 'paid';
   payment.processedAt = s.now;
-  if (booking.awaitsPayment) setTerms(s, booking, false, booking.madeAt);
+  if (booking.awaitsPayment) {
+    setTerms(s, booking, false, booking.madeAt);
+    tellProviderOf(s, null, booking);
+  }
   tell(s, booking.who, 'payment_received', { booking });
 }
 

@@ -1,6 +1,6 @@
 /** Who of a pool serves: it is chosen here, and from then on they are a resource like any other. */
 import type { Actor } from './commands.ts';
-import { tell } from './messages.ts';
+import { tell, tellProviderOf } from './messages.ts';
 import { handOn } from './queue.ts';
 import {
   type Booking,
@@ -100,6 +100,8 @@ export function standInFor(s: State, booking: Booking): void {
   if (booking.provider === null || booking.status === 'held' || booking.from <= s.now) return;
   const provider = findProvider(s, booking.offering, booking, null, booking);
   if (provider === null) return;
+  const before = { ...booking };
   changeProvider(s, booking, provider);
+  tellProviderOf(s, before, booking);
   tell(s, booking.who, 'booking_modified', { booking, sequence: true });
 }

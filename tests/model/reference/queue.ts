@@ -1,6 +1,6 @@
 /** The waiting list (DESIGN §6): freed room is handed to one person after another. */
 
-import { tell } from './messages.ts';
+import { tell, tellProviderOf } from './messages.ts';
 import { hasOfferNearby, inOrder, lastCallAt, makeHold, waitForTheDayAgain } from './offers.ts';
 import { isBookable } from './providers.ts';
 import { handOnPlaces, hasRoom, offerPlacesTo, slotsOf } from './slots.ts';
@@ -208,7 +208,9 @@ export function clearForBlackout(s: State, booking: Booking): void {
   if (entry) {
     endOffer(s, entry, 'waiting');
   } else {
+    const before = { ...booking };
     endBooking(s, booking, 'cancelled', { refund: booking.price });
+    tellProviderOf(s, before, booking);
     tell(s, booking.who, 'message_blackout', { booking });
   }
 }

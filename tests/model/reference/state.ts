@@ -250,6 +250,8 @@ export interface State {
   payments: Payment[];
   /** What each booking was when its payments last followed it. */
   followed: string[];
+  /** Who does what is done just now; nobody, if it is time. */
+  caller: Actor | null;
   /** Counts what was created, for what is due at the same instant is done in that order. */
   created: number;
 }
@@ -277,6 +279,7 @@ export function newState(policy: Policy): State {
     freeings: [],
     payments: [],
     followed: [],
+    caller: null,
     created: 0,
   };
 }

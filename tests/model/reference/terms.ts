@@ -1,7 +1,8 @@
 /** What a booking begins as, what it ends for its customer, and who is told of it. */
 
-import { tell, tellWhoDecides } from './messages.ts';
+import { tell, tellProviderOf, tellWhoDecides } from './messages.ts';
 import { endOffer } from './queue.ts';
+import { answerBy } from './silence.ts';
 import { slotsOf } from './slots.ts';
 import {
   type Booking,
@@ -11,7 +12,6 @@ import {
   type Range,
   Refusal,
   rooms,
-  rounded,
   type State,
   share,
 } from './state.ts';
@@ -29,11 +29,6 @@ export function checkDailyBookings(s: State, who: number, range: Range, except?:
       sameDay(b, range),
   );
   if (counted.length >= s.policy.perDay) throw new Refusal('RSLIM');
-}
-
-/** Until when a request has to be answered that nobody has touched since then. */
-export function answerBy(s: State, { from, madeAt }: Booking, since: number): number {
-  return Math.min(since + s.policy.requestTtl, madeAt + rounded((from - madeAt) / 2));
 }
 
 /** What a booking made (claimed, moved) now begins as (DESIGN §7). */
@@ -83,6 +78,7 @@ export function closeOverlapping(s: State, booking: Booking, everywhere = false)
 export function tellOfBooking(s: State, booking: Booking, kind: string): void {
   if (booking.awaitsPayment) return;
   if (booking.status === 'pending') tellWhoDecides(s, booking);
+  tellProviderOf(s, null, booking);
   tell(s, booking.who, kind, { booking, sequence: true });
 }
 

@@ -1,7 +1,7 @@
 /** What time does (DESIGN §5 to §7), and the mail that goes out. */
 
 import { awaitDelivery, expire, start } from './expiry.ts';
-import { tell, tellProvider, worthUntil } from './messages.ts';
+import { tell, tellProvider, tellProviderOf, worthUntil } from './messages.ts';
 import { lastCallAt } from './offers.ts';
 import { followBookings } from './payments.ts';
 import { refundDue } from './prices.ts';
@@ -16,6 +16,7 @@ import {
   settle,
   windowEnd,
 } from './queue.ts';
+import { answerBy } from './silence.ts';
 import { checkMinimum, endSlot } from './slotChanges.ts';
 import { handOnSlots, lateComersFor } from './slots.ts';
 import {
@@ -70,7 +71,9 @@ function autoCancel(s: State, booking: Booking): void {
     if (s.policy.autoCancel === 'dry_run') {
       booking.wouldCancel = true;
     } else {
+      const before = { ...booking };
       endBooking(s, booking, 'auto_cancelled', { refund: refundDue(s, booking) });
+      tellProviderOf(s, before, booking);
       tell(s, booking.who, 'booking_auto_cancelled', { booking });
     }
   } else if (leavesAt !== null && s.now < leavesAt && leavesAt < booking.from) {
@@ -104,6 +107,11 @@ export function dueOfBooking(s: State, b: Booking): Due | null {
   if (b.status === 'pending') {
     add('expire_request', b.requestExpires, () => {
       const isUnpaid = b.awaitsPayment;
+      const until = answerBy(s, b, Math.max(b.madeAt, b.touched));
+      if (!isUnpaid && until > s.now) {
+        b.requestExpires = until;
+        return;
+      }
       endBooking(s, b, 'expired', { refund: b.price });
       tell(s, b.who, isUnpaid ? 'booking_unpaid' : 'booking_expired', { booking: b });
       tell(s, 'managers', 'expiry_notice', { booking: b });
