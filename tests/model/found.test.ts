@@ -135,3 +135,16 @@ describe('Of two slots of one day the database does what the model does', () => 
     expect(seen).toContain('entry waiting');
   });
 });
+
+describe('Of services the database does what the model does', () => {
+  test('who records what was paid for something that is over has touched it', async () => {
+    const services = { ...PACES.standard.services, requiresDelivery: true, grace: 2 * HOUR };
+    const seen = await replay(policy('standard', { services }), [
+      { do: 'book', by: 0, offering: 'lesson', from: 10 * HOUR, to: 11 * HOUR },
+      { do: 'tick', until: 12 * HOUR },
+      { do: 'record_payment', by: 'manager', booking: 0, amount: 4505 },
+      { do: 'tick', until: 13.5 * HOUR },
+    ]);
+    expect(seen).toContain('booking in_progress');
+  });
+});

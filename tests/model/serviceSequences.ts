@@ -310,6 +310,7 @@ const choosers: fc.Arbitrary<Chooser> = fc.oneof(
   { weight: 5, arbitrary: served('complete', 'in_progress') },
   { weight: 1, arbitrary: served('complete', 'delivered') },
   { weight: 4, arbitrary: served('keep', 'in_progress') },
+  { weight: 1, arbitrary: served('keep', 'pending') },
   { weight: 2, arbitrary: served('no_show', 'in_progress') },
   { weight: 1, arbitrary: served('no_show', 'completed') },
   { weight: 4, arbitrary: confirmations },

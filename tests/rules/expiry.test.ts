@@ -12,6 +12,8 @@ import {
   range,
   runDueDeadlines,
 } from '../support/factories.ts';
+import { record } from '../support/payments.ts';
+import { addPhoto } from '../support/photos.ts';
 import { begin, close, DELIVERED, eventsOf, expiryOf, keep, listed } from './expiryWorld.ts';
 import { deadlineOf, refused, rule, type Scene, told } from './rule.ts';
 
@@ -130,7 +132,7 @@ describe('A booking that has to be delivered, and of which nobody says anything,
   );
 
   rule(
-    'stays for another grace when somebody has touched it',
+    'stays for another grace when somebody has touched it, its photos or its payments',
     async (scene) => {
       const { db, world } = scene;
       const { id } = await begin(scene);
@@ -150,8 +152,12 @@ describe('A booking that has to be delivered, and of which nobody says anything,
         'expire: postponed',
       ]);
       await advanceTo(db, at('08:59:59', 2));
+      await addPhoto(db, world.manager, id);
+      await advanceTo(db, at('08:59:58', 3));
+      await record(db, world.manager, id, 80);
+      await advanceTo(db, at('08:59:57', 4));
       expect((await booking(db, id)).status).toBe('in_progress');
-      await advanceTo(db, at('09:00', 2));
+      await advanceTo(db, at('08:59:58', 4));
       expect((await booking(db, id)).status).toBe('expired');
     },
     DELIVERED,

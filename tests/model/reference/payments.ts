@@ -139,6 +139,7 @@ export function recordPayment(s: State, by: Actor, booking: Booking, amount: num
   payment.amount = amount;
   payment.status = 'paid';
   payment.processedAt = s.now;
+  booking.touched = s.now;
   if (booking.awaitsPayment) {
     setTerms(s, booking, false, booking.madeAt);
     tellProviderOf(s, null, booking);
@@ -154,6 +155,7 @@ export function recordRefund(s: State, by: Actor, payment: Payment, amount: numb
   if (amount <= 0 || amount > payment.amount - payment.refunded) throw new Refusal('RSARG');
   payment.refunded += amount;
   payment.refundDue = Math.max(payment.refundDue, payment.refunded);
+  booking.touched = s.now;
   payment.status = payment.refunded === payment.amount ? 'refunded' : 'partly_refunded';
   tell(s, booking.who, 'payment_refunded', { booking });
 }
