@@ -20,14 +20,14 @@ comment on schema app_public is 'What the API exposes: tables to read, functions
 
 -- Types
 
-create type app_private.booking_terms as (status app_public.booking_status, request_expires_at timestamp with time zone, confirm_by timestamp with time zone, attendance_confirmed_at timestamp with time zone, attendance_confirmed_how app_public.confirmation_source, awaits_payment boolean);
+create type app_private.booking_terms as (status app_public.booking_status, request_expires_at timestamp with time zone, confirm_by timestamp with time zone, attendance_confirmed_at timestamp with time zone, attendance_confirmed_how app_public.confirmation_source, awaits_payment boolean, demands_deposit boolean);
 comment on type app_private.booking_terms is 'What a policy makes of a booking made at a certain moment.';
 
 create type app_private.deadline_action as enum ('expire_hold', 'expire_request', 'remind', 'auto_cancel', 'start', 'complete', 'lapse', 'last_call', 'sweep_blackout', 'check_minimum', 'end_slot', 'await_delivery', 'remind_provider', 'expire');
 
 create type app_private.deadline_subject as enum ('booking', 'entry', 'freeing', 'blackout', 'slot');
 
-create type app_private.link_action as enum ('confirm', 'cancel', 'claim', 'decline', 'leave', 'approve', 'reject', 'unsubscribe', 'verify', 'reset', 'magic', 'book', 'confirm_delivery', 'cancel_series');
+create type app_private.link_action as enum ('confirm', 'cancel', 'claim', 'decline', 'leave', 'approve', 'reject', 'unsubscribe', 'verify', 'reset', 'magic', 'book', 'confirm_delivery', 'cancel_series', 'pay', 'approve_series', 'reject_series');
 
 create type app_private.look_up as (retry_after integer, booking jsonb);
 comment on type app_private.look_up is 'A booking as its reference and address show it, or nothing; with `retry_after` (seconds) nothing was looked up.';
@@ -41,7 +41,7 @@ comment on type app_private.party is 'How many people, who they are (null where 
 create type app_private.rooms_to_lock as (resources uuid[], overdue uuid[]);
 comment on type app_private.rooms_to_lock is 'What to lock, and which holds on it are overdue.';
 
-create type app_private.series_rule as (freq text, every integer, times integer, until date, weekdays text[], month_days integer[]);
+create type app_private.series_rule as (freq text, every integer, times integer, until date, weekdays text[], month_days integer[], months integer[], positions integer[], week_start integer);
 comment on type app_private.series_rule is 'A rule of recurrence (RFC 5545), taken apart.';
 
 create type app_private.session as (outcome text, user_id uuid, session_id uuid);
@@ -89,7 +89,10 @@ comment on type app_public.day_summary is 'What can be booked on a day.';
 create type app_public.delivery_status as enum ('queued', 'sending', 'sent', 'dead', 'obsolete', 'suppressed');
 comment on type app_public.delivery_status is 'Outbox state of one message to one address: dead after the last try, obsolete when overtaken by events, suppressed by the daily limit, an unsubscription or a missing address.';
 
-create type app_public.figure as (resource_id uuid, resource_name text, day date, due integer, auto_cancelled integer, no_shows integer, ghost_rate double precision, reminded integer, confirmed integer, confirmation_rate double precision, offers integer, claims integer, declines integer, expiries integer, conversion double precision, last_call_claims integer, releases integer, refills integer, refill_seconds_p50 double precision, refill_seconds_p90 double precision, open_seconds double precision, booked_seconds double precision, utilisation double precision, overrides integer, links_sent integer, links_followed integer, ended integer, completed integer, completion_rate double precision, waiting integer, offered integer, answered integer, response_seconds_p50 double precision, response_seconds_p90 double precision, reviews integer, rating double precision);
+create type app_public.dispute_state as enum ('inquiry', 'open', 'won', 'lost');
+comment on type app_public.dispute_state is 'Where it stands with a customer who has their bank ask for the money: `inquiry`: the bank only asks; `open`: it has taken the money back for now; `won`: the money is here after all; `lost`: it is with the customer for good.';
+
+create type app_public.figure as (resource_id uuid, resource_name text, day date, due integer, auto_cancelled integer, no_shows integer, ghost_rate double precision, reminded integer, confirmed integer, confirmation_rate double precision, offers integer, claims integer, declines integer, expiries integer, conversion double precision, last_call_claims integer, releases integer, refills integer, refill_seconds_p50 double precision, refill_seconds_p90 double precision, open_seconds double precision, booked_seconds double precision, utilisation double precision, overrides integer, links_sent integer, links_followed integer, ended integer, completed integer, completion_rate double precision, waiting integer, offered integer, answered integer, response_seconds_p50 double precision, response_seconds_p90 double precision, reviews integer, rating double precision, expired integer);
 comment on type app_public.figure is 'How a resource did on a day, or in a range of days: docs/figures.md has each figure in a sentence. A rate is null where there is nothing to divide by.';
 
 create type app_public.free_range as (starts_at timestamp with time zone, ends_at timestamp with time zone);
@@ -109,6 +112,9 @@ comment on type app_public.member_role is 'A user''s role in an organisation.';
 
 create type app_public.offender as (organization_id uuid, customer_id uuid, customer_name text, auto_cancelled integer, no_shows integer, last_at timestamp with time zone, cleared_at timestamp with time zone);
 comment on type app_public.offender is 'A customer whose bookings were released unconfirmed, or to whom nobody came.';
+
+create type app_public.offender_demand as enum ('approval', 'deposit', 'both');
+comment on type app_public.offender_demand is 'What is asked of who left too many places unused lately: a manager''s yes, a deposit before the booking is confirmed, or both.';
 
 create type app_public.offering_kind as enum ('venue', 'tour', 'service');
 comment on type app_public.offering_kind is 'What is booked.';
@@ -134,7 +140,7 @@ comment on type app_public.planned_slot is 'What became of one date of a schedul
 create type app_public.queue_length as (organization_id uuid, offering_id uuid, offering_name text, waiting integer, offered integer, stuck integer, oldest timestamp with time zone);
 comment on type app_public.queue_length is 'How many people wait for an offering.';
 
-create type app_public.quote as (currency text, person_price numeric, adult_price numeric, child_price numeric, infant_price numeric, subtotal numeric, discount numeric, tax numeric, tax_included boolean, price numeric);
+create type app_public.quote as (currency text, person_price numeric, adult_price numeric, child_price numeric, infant_price numeric, subtotal numeric, discount numeric, tax numeric, tax_included boolean, price numeric, due_first numeric);
 comment on type app_public.quote is 'What a party pays, and of what it is made; a booking keeps the same figures.';
 
 create type app_public.recurrence as enum ('none', 'daily', 'weekly', 'every_two_weeks', 'monthly', 'custom');
@@ -296,8 +302,8 @@ create table app_private.link_tokens (
   constraint bound_to_one_row CHECK (
 CASE
     WHEN action = ANY (ARRAY['verify'::app_private.link_action, 'reset'::app_private.link_action, 'magic'::app_private.link_action]) THEN user_id IS NOT NULL AND num_nonnulls(booking_id, entry_id) = 0
-    WHEN action = ANY (ARRAY['approve'::app_private.link_action, 'reject'::app_private.link_action]) THEN user_id IS NOT NULL AND booking_id IS NOT NULL AND entry_id IS NULL
-    WHEN action = ANY (ARRAY['confirm'::app_private.link_action, 'cancel'::app_private.link_action, 'confirm_delivery'::app_private.link_action]) THEN customer_id IS NOT NULL AND booking_id IS NOT NULL AND entry_id IS NULL
+    WHEN action = ANY (ARRAY['approve'::app_private.link_action, 'reject'::app_private.link_action, 'approve_series'::app_private.link_action, 'reject_series'::app_private.link_action]) THEN user_id IS NOT NULL AND booking_id IS NOT NULL AND entry_id IS NULL
+    WHEN action = ANY (ARRAY['confirm'::app_private.link_action, 'cancel'::app_private.link_action, 'confirm_delivery'::app_private.link_action, 'pay'::app_private.link_action]) THEN customer_id IS NOT NULL AND booking_id IS NOT NULL AND entry_id IS NULL
     WHEN action = 'cancel_series'::app_private.link_action THEN booking_id IS NOT NULL AND entry_id IS NULL
     WHEN action = 'unsubscribe'::app_private.link_action THEN num_nonnulls(booking_id, entry_id) = 0
     WHEN action = ANY (ARRAY['claim'::app_private.link_action, 'decline'::app_private.link_action, 'leave'::app_private.link_action]) THEN customer_id IS NOT NULL AND entry_id IS NOT NULL AND booking_id IS NULL
@@ -426,16 +432,21 @@ create table app_private.simulated_clock (
 comment on table app_private.simulated_clock is 'The simulated time, if any; only the owner may touch it.';
 
 create table app_private.stripe_events (
+  details jsonb,
   id text not null,
+  intent text,
   payment_id uuid,
   received_at timestamp with time zone not null default app_private.clock(),
   type text not null,
+  what text,
+  constraint kept_for_its_payment CHECK ((num_nonnulls(intent, what, details) = ANY (ARRAY[0, 3])) AND num_nonnulls(intent, payment_id) = 1),
   constraint stripe_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES app_public.payments(id),
   constraint stripe_events_pkey PRIMARY KEY (id)
 );
+CREATE INDEX stripe_events_intent_idx ON app_private.stripe_events USING btree (intent) WHERE (intent IS NOT NULL);
 CREATE INDEX stripe_events_payment_id_idx ON app_private.stripe_events USING btree (payment_id);
 CREATE INDEX stripe_events_received_at_idx ON app_private.stripe_events USING btree (received_at);
-comment on table app_private.stripe_events is 'What Stripe has told us: an event that comes again changes nothing.';
+comment on table app_private.stripe_events is 'What Stripe has told us: an event that comes again changes nothing. What names only money that we do not know (yet) is kept until that is paid: `intent`, `what` and `details`.';
 
 create table app_private.taken_places (
   booking_id uuid not null,
@@ -642,6 +653,7 @@ create table app_public.booking_modifications (
   from_ends_at timestamp with time zone not null,
   from_party_size integer not null,
   from_price numeric(18,2) not null,
+  from_provider_id uuid,
   from_slot_id uuid,
   from_starts_at timestamp with time zone not null,
   id uuid not null default uuidv7(),
@@ -651,21 +663,26 @@ create table app_public.booking_modifications (
   to_ends_at timestamp with time zone not null,
   to_party_size integer not null,
   to_price numeric(18,2) not null,
+  to_provider_id uuid,
   to_slot_id uuid,
   to_starts_at timestamp with time zone not null,
   constraint booking_modifications_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
+  constraint booking_modifications_from_provider_id_fkey FOREIGN KEY (from_provider_id) REFERENCES app_public.resources(id),
   constraint booking_modifications_from_slot_id_fkey FOREIGN KEY (from_slot_id) REFERENCES app_public.slots(id),
   constraint booking_modifications_modified_by_fkey FOREIGN KEY (modified_by) REFERENCES app_public.users(id),
   constraint booking_modifications_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES app_public.organizations(id),
   constraint booking_modifications_pkey PRIMARY KEY (id),
+  constraint booking_modifications_to_provider_id_fkey FOREIGN KEY (to_provider_id) REFERENCES app_public.resources(id),
   constraint booking_modifications_to_slot_id_fkey FOREIGN KEY (to_slot_id) REFERENCES app_public.slots(id)
 );
 alter table app_public.booking_modifications enable row level security;
 alter table app_public.booking_modifications force row level security;
 CREATE INDEX booking_modifications_booking_id_idx ON app_public.booking_modifications USING btree (booking_id, modified_at);
+CREATE INDEX booking_modifications_from_provider_id_idx ON app_public.booking_modifications USING btree (from_provider_id) WHERE (from_provider_id IS NOT NULL);
 CREATE INDEX booking_modifications_from_slot_id_idx ON app_public.booking_modifications USING btree (from_slot_id) WHERE (from_slot_id IS NOT NULL);
 CREATE INDEX booking_modifications_modified_by_idx ON app_public.booking_modifications USING btree (modified_by) WHERE (modified_by IS NOT NULL);
 CREATE INDEX booking_modifications_organization_id_idx ON app_public.booking_modifications USING btree (organization_id);
+CREATE INDEX booking_modifications_to_provider_id_idx ON app_public.booking_modifications USING btree (to_provider_id) WHERE (to_provider_id IS NOT NULL);
 CREATE INDEX booking_modifications_to_slot_id_idx ON app_public.booking_modifications USING btree (to_slot_id) WHERE (to_slot_id IS NOT NULL);
 create policy admin_all on app_public.booking_modifications as permissive for select to reslot_admin using (true);
 create policy owner_all on app_public.booking_modifications as permissive for all to reslot_owner using (true) with check (true);
@@ -674,11 +691,12 @@ create policy read_with_booking on app_public.booking_modifications as permissiv
   WHERE (b.id = booking_modifications.booking_id))));
 grant select on app_public.booking_modifications to reslot_admin;
 grant select on app_public.booking_modifications to reslot_user;
-comment on table app_public.booking_modifications is 'What was changed of a booking: time, slot, party and price, before and after.';
+comment on table app_public.booking_modifications is 'What was changed of a booking: time, slot, provider, party and price, before and after.';
 comment on column app_public.booking_modifications.booking_id is 'The booking.';
 comment on column app_public.booking_modifications.from_ends_at is 'The end before.';
 comment on column app_public.booking_modifications.from_party_size is 'How many people before.';
 comment on column app_public.booking_modifications.from_price is 'The price before.';
+comment on column app_public.booking_modifications.from_provider_id is 'Who was to serve it before, where that is somebody.';
 comment on column app_public.booking_modifications.from_slot_id is 'The slot before, if places are booked.';
 comment on column app_public.booking_modifications.from_starts_at is 'The start before.';
 comment on column app_public.booking_modifications.id is 'Identifier (UUID version 7).';
@@ -688,6 +706,7 @@ comment on column app_public.booking_modifications.organization_id is 'The organ
 comment on column app_public.booking_modifications.to_ends_at is 'The end after.';
 comment on column app_public.booking_modifications.to_party_size is 'How many people after.';
 comment on column app_public.booking_modifications.to_price is 'The price after.';
+comment on column app_public.booking_modifications.to_provider_id is 'Who serves it after.';
 comment on column app_public.booking_modifications.to_slot_id is 'The slot after.';
 comment on column app_public.booking_modifications.to_starts_at is 'The start after.';
 
@@ -759,6 +778,7 @@ create table app_public.bookings (
   delivery_answer_by timestamp with time zone,
   delivery_confirmed_at timestamp with time zone,
   delivery_notes text,
+  demands_deposit boolean not null default false,
   dietary_needs text,
   discount numeric(18,2),
   ended_at timestamp with time zone,
@@ -908,6 +928,7 @@ comment on column app_public.bookings.delivered_at is 'When whoever serves it sa
 comment on column app_public.bookings.delivery_answer_by is 'When it is completed without the customer''s word.';
 comment on column app_public.bookings.delivery_confirmed_at is 'When the customer confirmed that it was delivered.';
 comment on column app_public.bookings.delivery_notes is 'What they say of it.';
+comment on column app_public.bookings.demands_deposit is 'Whether a deposit is asked for it that others do not pay, because of what its customer left unused before.';
 comment on column app_public.bookings.dietary_needs is 'What they may or may not eat.';
 comment on column app_public.bookings.discount is 'What a group does not pay of it.';
 comment on column app_public.bookings.ended_at is 'When it stopped being live.';
@@ -1462,6 +1483,7 @@ create table app_public.payments (
   checkouts integer not null default 0,
   created_at timestamp with time zone not null default app_private.clock(),
   currency text not null,
+  dispute app_public.dispute_state,
   error_code text,
   id uuid not null default uuidv7(),
   method app_public.payment_method,
@@ -1474,9 +1496,11 @@ create table app_public.payments (
   refund_due numeric(18,2) not null default 0,
   refunded numeric(18,2) not null default 0,
   refunding numeric(18,2),
+  returned numeric(18,2) not null default 0,
   status app_public.payment_status not null default 'due'::app_public.payment_status,
   constraint amounts_are_positive CHECK (amount > 0::numeric),
   constraint never_more_given_back_than_paid CHECK (0::numeric <= refunded AND refunded <= refund_due AND refund_due <= amount),
+  constraint only_what_was_paid_goes_wrong CHECK (returned >= 0::numeric AND returned <= amount AND (processed_at IS NOT NULL OR dispute IS NULL AND returned = 0::numeric)),
   constraint paid_says_how_and_when CHECK ((status = ANY (ARRAY['paid'::app_public.payment_status, 'partly_refunded'::app_public.payment_status, 'refunded'::app_public.payment_status])) = (processed_at IS NOT NULL) AND (processed_at IS NULL) = (method IS NULL) AND (processed_at IS NOT NULL OR refund_due = 0::numeric)),
   constraint payment_texts_are_bounded CHECK (length(reference) <= 200 AND length(checkout_id) <= 255 AND length(checkout_url) <= 2000 AND length(error_code) <= 100),
   constraint payments_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES app_public.bookings(id),
@@ -1495,6 +1519,7 @@ alter table app_public.payments force row level security;
 CREATE INDEX payments_booking_id_idx ON app_public.payments USING btree (booking_id);
 CREATE UNIQUE INDEX payments_one_open ON app_public.payments USING btree (booking_id) WHERE (status = ANY (ARRAY['due'::app_public.payment_status, 'processing'::app_public.payment_status, 'failed'::app_public.payment_status]));
 CREATE INDEX payments_organization_id_idx ON app_public.payments USING btree (organization_id, created_at);
+CREATE INDEX payments_reference_idx ON app_public.payments USING btree (reference) WHERE (method = 'stripe'::app_public.payment_method);
 CREATE INDEX payments_work_idx ON app_public.payments USING btree (next_attempt_at) WHERE (next_attempt_at IS NOT NULL);
 CREATE TRIGGER payments_audit AFTER INSERT OR DELETE ON app_public.payments FOR EACH ROW EXECUTE FUNCTION app_private.audit_change('id', 'reference', 'checkout_id', 'checkout_url');
 CREATE TRIGGER payments_audit_update AFTER UPDATE OF status, amount, refund_due, refunded, method, error_code ON app_public.payments FOR EACH ROW WHEN (old.* IS DISTINCT FROM new.*) EXECUTE FUNCTION app_private.audit_change('id', 'reference', 'checkout_id', 'checkout_url');
@@ -1517,6 +1542,7 @@ comment on column app_public.payments.checkouts is '@behavior -*
 How many checkouts were begun; each has a key of its own at Stripe.';
 comment on column app_public.payments.created_at is 'Since when it is due.';
 comment on column app_public.payments.currency is 'Currency (ISO 4217).';
+comment on column app_public.payments.dispute is 'Whether its customer had their bank ask for the money, and what came of it.';
 comment on column app_public.payments.error_code is 'What went wrong last, in a word of Stripe''s (`card_declined`) or ours (`checkout_expired`).';
 comment on column app_public.payments.id is 'Identifier (UUID version 7).';
 comment on column app_public.payments.method is 'How it was paid; null until it is.';
@@ -1530,6 +1556,7 @@ comment on column app_public.payments.refund_due is 'How much of it is to be giv
 comment on column app_public.payments.refunded is 'How much of it has been given back.';
 comment on column app_public.payments.refunding is '@behavior -*
 How much will have been given back once the refund that is under way has gone through.';
+comment on column app_public.payments.returned is 'How much of what was given back has come back, because their bank did not take it; it is still to be given to them in another way (`recordRefund`).';
 comment on column app_public.payments.status is 'Where it is.';
 
 create table app_public.policies (
@@ -1628,6 +1655,7 @@ create table app_public.policy_versions (
   notification_retention interval not null default '180 days'::interval,
   offence_limit integer,
   offence_window interval not null default '2160:00:00'::interval,
+  offender_demand app_public.offender_demand not null default 'approval'::app_public.offender_demand,
   organization_id uuid not null,
   payment app_public.payment_time not null default 'none'::app_public.payment_time,
   payment_due interval not null default '24:00:00'::interval,
@@ -1719,10 +1747,10 @@ comment on column app_public.policy_versions.delivery_retention is 'How long fin
 comment on column app_public.policy_versions.deposit_rate is 'Part of the price that is paid as a deposit.';
 comment on column app_public.policy_versions.expiry is 'Whether a booking that has to be delivered, and of which nobody says anything, ends as expired; `dry_run` only notes it.';
 comment on column app_public.policy_versions.expiry_grace is 'How long after its end, or after somebody last touched it, that happens.';
-comment on column app_public.policy_versions.expiry_grace_by_category is 'The same for offerings of a category, where it differs: `{"cleaning": "48:00:00"}`.';
+comment on column app_public.policy_versions.expiry_grace_by_category is 'What takes the place of it, and of `request_ttl`, for offerings of a category: `{"cleaning": "48:00:00"}`.';
 comment on column app_public.policy_versions.expiry_mails is 'Whether both sides are told that a booking has expired (the customer of an unanswered request always is).';
-comment on column app_public.policy_versions.expiry_skips_holidays is 'Whether holidays do: blackouts of that kind.';
-comment on column app_public.policy_versions.expiry_skips_weekends is 'Whether Saturdays and Sundays count for nothing then (zone of the provider, else of the offering).';
+comment on column app_public.policy_versions.expiry_skips_holidays is 'Whether holidays do in these times: blackouts of that kind.';
+comment on column app_public.policy_versions.expiry_skips_weekends is 'Whether Saturdays and Sundays count for nothing in these times (zone of the provider, else of the offering).';
 comment on column app_public.policy_versions.full_refund_until is 'How long before the start a cancellation gives all of the price back.';
 comment on column app_public.policy_versions.group_discount is 'Part of its price that a group does not pay.';
 comment on column app_public.policy_versions.group_from is 'From how many people on a party is a group.';
@@ -1752,8 +1780,9 @@ comment on column app_public.policy_versions.min_notice is 'Least time between t
 comment on column app_public.policy_versions.min_party is 'Smallest party that may book places.';
 comment on column app_public.policy_versions.minimum_cutoff is 'How long before its start a slot has to have its minimum size.';
 comment on column app_public.policy_versions.notification_retention is 'How long notifications, and the record of what time did to bookings, are kept (of the default policy).';
-comment on column app_public.policy_versions.offence_limit is 'How many bookings a customer may leave unconfirmed until they are released, or not come to, before further ones need a manager''s yes; null: any number.';
+comment on column app_public.policy_versions.offence_limit is 'How many bookings a customer may leave unconfirmed until they are released, or not come to, before more is asked of them for further ones (`offender_demand`); null: any number.';
 comment on column app_public.policy_versions.offence_window is 'For how long each of them counts.';
+comment on column app_public.policy_versions.offender_demand is 'What is asked of them then: a manager''s yes, a deposit of `deposit_rate`, or both. What costs nothing has no deposit, and needs a yes instead.';
 comment on column app_public.policy_versions.organization_id is 'The organisation.';
 comment on column app_public.policy_versions.payment is 'When what is booked is paid.';
 comment on column app_public.policy_versions.payment_due is 'How long a booking waits for what is paid before it is confirmed, at most half of the time left to its start; then its room goes to the people waiting.';
@@ -1764,7 +1793,7 @@ comment on column app_public.policy_versions.provider_reminder_lead is 'How long
 comment on column app_public.policy_versions.quiet_from is 'Start of the hours in which claim windows do not run (customer''s zone).';
 comment on column app_public.policy_versions.quiet_until is 'End of the quiet hours.';
 comment on column app_public.policy_versions.reminder_leads is 'How long before the start each reminder goes out, longest first. The first asks for confirmation and always goes out; the others ask again as long as there is no answer, and else inform.';
-comment on column app_public.policy_versions.request_ttl is 'How long a pending booking may stay unanswered; at most half of the time left to its start.';
+comment on column app_public.policy_versions.request_ttl is 'How long a pending booking may stay unanswered, after it was made or somebody last touched it; at most half of the time left to its start.';
 comment on column app_public.policy_versions.requires_approval is 'Whether a booking stays pending until a manager approves it.';
 comment on column app_public.policy_versions.requires_delivery is 'Whether a booking that is over stays in progress until its provider says that it was delivered.';
 comment on column app_public.policy_versions.rounding is 'To what the price of each person is rounded.';
@@ -1780,6 +1809,7 @@ comment on column app_public.policy_versions.waitlist_enabled is 'Whether people
 create table app_public.recurring_bookings (
   created_at timestamp with time zone not null default app_private.clock(),
   duration interval not null,
+  except_dates date[] not null default '{}'::date[],
   first_date date not null,
   id uuid not null default uuidv7(),
   local_start time without time zone not null,
@@ -1811,6 +1841,7 @@ grant select on app_public.recurring_bookings to reslot_user;
 comment on table app_public.recurring_bookings is 'A series as it was booked. Its occurrences are bookings of their own, each reminded of, confirmed and released by itself; changes are made to them.';
 comment on column app_public.recurring_bookings.created_at is 'When it was booked.';
 comment on column app_public.recurring_bookings.duration is 'How long each lasts.';
+comment on column app_public.recurring_bookings.except_dates is 'The dates of the rule that were not asked for.';
 comment on column app_public.recurring_bookings.first_date is 'From which date on the rule counts, where the offering is.';
 comment on column app_public.recurring_bookings.id is 'Identifier (UUID version 7).';
 comment on column app_public.recurring_bookings.local_start is 'When each begins, as a clock on the wall shows it: 18:00 stays 18:00 when the clocks change.';
@@ -2565,7 +2596,7 @@ UNION ALL
             WHEN (b.series_id IS NULL) THEN (0)::bigint
             ELSE ( SELECT count(*) AS count
                FROM app_public.notifications n
-              WHERE ((n.customer_id = b.customer_id) AND (n.kind = 'series_cancelled'::text) AND ((n.data -> 'bookingIds'::text) ? (b.id)::text)))
+              WHERE ((n.customer_id = b.customer_id) AND (n.kind = ANY (ARRAY['series_cancelled'::text, 'series_rejected'::text])) AND ((n.data -> 'bookingIds'::text) ? (b.id)::text)))
         END)) AND (NOT (EXISTS ( SELECT
            FROM app_public.customers c
           WHERE ((c.id = b.customer_id) AND (c.erased_at IS NOT NULL))))))
@@ -2588,7 +2619,14 @@ UNION ALL
    FROM app_public.waitlist_entries e
   WHERE ((e.status = 'offered'::app_public.waitlist_status) AND (1 <> ( SELECT count(*) AS count
            FROM app_public.notifications n
-          WHERE ((n.entry_id = e.id) AND (n.kind = 'slot_available'::text) AND ((n.data ->> 'holdId'::text) = (e.hold_id)::text)))));
+          WHERE ((n.entry_id = e.id) AND (n.kind = 'slot_available'::text) AND ((n.data ->> 'holdId'::text) = (e.hold_id)::text)))))
+UNION ALL
+ SELECT y.id AS subject_id,
+    'it was not told once what is to be paid'::text AS problem
+   FROM ((app_public.payments y
+     JOIN app_public.bookings b ON ((b.id = y.booking_id)))
+     JOIN app_public.customers c ON (((c.id = b.customer_id) AND (c.erased_at IS NULL))))
+  WHERE ((y.status = ANY (ARRAY['due'::app_public.payment_status, 'processing'::app_public.payment_status, 'failed'::app_public.payment_status])) AND (y.created_at > (( SELECT app_private.clock() AS clock) - '24:00:00'::interval)) AND (app_private.messages_about(y.*) <> 1));
 comment on view app_private.i7_messages is 'I7: every event that owes a message has exactly one.';
 
 create view app_private.i8_audit with (security_invoker=true) as
@@ -2690,6 +2728,7 @@ CREATE OR REPLACE FUNCTION app_private.act_on_link(link app_private.link_tokens,
 AS $function$
 declare
   v_reason constant text := nullif(choice ->> 'reason', '');
+  v_booking app_public.bookings;
   v_starts_at timestamptz;
 begin
   case link.action
@@ -2699,6 +2738,12 @@ begin
       v_starts_at := (app_private.end_booking_by_customer(link.booking_id, v_reason)).starts_at;
     when 'cancel_series' then
       v_starts_at := app_private.cancel_series_by_link(link, v_reason);
+    when 'pay' then
+      v_booking := app_private.lock_booking(link.booking_id);
+      perform app_private.begin_payment(v_booking);
+      v_starts_at := v_booking.starts_at;
+    when 'approve_series', 'reject_series' then
+      v_starts_at := app_private.answer_series_by_link(link, v_reason);
     when 'confirm_delivery' then
       v_starts_at := (app_private.confirm_delivered(link.booking_id)).starts_at;
     when 'approve' then
@@ -2885,6 +2930,53 @@ AS $function$
 $function$;
 comment on function app_private.after_working_grace(timestamp with time zone,interval,text,boolean,tstzmultirange) is 'When a grace is over in a place, weekends there left out if so wished, and holidays as given.';
 
+CREATE OR REPLACE FUNCTION app_private.agree_to(booking app_public.bookings, note text, now_at timestamp with time zone)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_policy app_public.policy_versions;
+  v_terms app_private.booking_terms;
+begin
+  select * into v_policy from app_public.policy_versions p where p.id = booking.policy_version_id;
+  v_terms := app_private.until_paid(
+    app_private.terms_of(v_policy, booking.starts_at, booking.made_at, null), v_policy,
+    app_private.to_be_paid_first(v_policy, booking.price, booking.currency, booking.demands_deposit)
+      - app_private.kept_of(booking.id),
+    booking.starts_at, now_at);
+  perform set_config('reslot.reason', coalesce(note, ''), true);
+  return app_private.set_terms(booking.id, v_terms, now_at);
+end
+$function$;
+comment on function app_private.agree_to(app_public.bookings,text,timestamp with time zone) is 'What a locked request becomes that was agreed to: confirmed, or pending until it is paid.';
+
+CREATE OR REPLACE FUNCTION app_private.agree_to_all(requests app_public.bookings[], note text, now_at timestamp with time zone)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_agreed uuid[] := '{}';
+  v_to_be_paid uuid[] := '{}';
+begin
+  perform app_private.tell_together(true);
+  foreach v_booking in array requests loop
+    v_booking := app_private.agree_to(v_booking, note, now_at);
+    -- What is to be paid first has a mail of its own, which says that they agree.
+    if v_booking.awaits_payment then
+      v_to_be_paid := v_to_be_paid || v_booking.id;
+    else
+      v_agreed := v_agreed || v_booking.id;
+    end if;
+    return next v_booking;
+  end loop;
+  perform app_private.tell_together(false);
+  perform app_private.tell_of_series(v_agreed, 'series_approved', jsonb_build_object('reason', note));
+  perform app_private.tell_of_payments(v_to_be_paid, jsonb_build_object('agreed', true, 'reason', note));
+end
+$function$;
+comment on function app_private.agree_to_all(app_public.bookings[],text,timestamp with time zone) is 'Agrees to locked requests of a series, and tells of all at once.';
+
 CREATE OR REPLACE FUNCTION app_private.alternatives_to(booking app_public.bookings)
  RETURNS jsonb
  LANGUAGE sql
@@ -2902,6 +2994,37 @@ AS $function$
 $function$;
 comment on function app_private.alternatives_to(app_public.bookings) is 'What to offer to whom a booking was refused or cancelled: slots for places, stand-ins of the same category for a range of time; null if there is none.';
 
+CREATE OR REPLACE FUNCTION app_private.answer_by(booking app_public.bookings, since timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.answer_by(p, booking.offering_id, booking.provider_id, booking.starts_at, booking.made_at, since)
+  from app_public.policy_versions p where p.id = booking.policy_version_id
+$function$;
+comment on function app_private.answer_by(app_public.bookings,timestamp with time zone) is 'The same of a booking there is.';
+
+CREATE OR REPLACE FUNCTION app_private.answer_by(policy app_public.policy_versions, offering_id uuid, provider_id uuid, starts_at timestamp with time zone, made_at timestamp with time zone, since timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+RETURN LEAST((made_at + (app_private.elapsed(made_at, starts_at) / (2)::double precision)), app_private.silence_ends(policy, (policy).request_ttl, offering_id, provider_id, since));
+comment on function app_private.answer_by(app_public.policy_versions,uuid,uuid,timestamp with time zone,timestamp with time zone,timestamp with time zone) is 'Until when a request has to be answered that nobody has touched since a moment: when its grace is over, and in any case when half of the time is that was left to its start.';
+
+CREATE OR REPLACE FUNCTION app_private.answer_by_if_booked(policy app_public.policy_versions, offering_id uuid, slot_id uuid, during tstzrange, provider_id uuid, at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.answer_by(policy, answer_by_if_booked.offering_id,
+    -- Whose calendar it is matters only where days are left out.
+    case when slot_id is null and (policy.expiry_skips_weekends or policy.expiry_skips_holidays) then
+      app_private.provider_for(answer_by_if_booked.offering_id, during,
+        app_private.room_for(answer_by_if_booked.offering_id, during, policy), answer_by_if_booked.provider_id) end,
+    lower(during), at, at)
+$function$;
+comment on function app_private.answer_by_if_booked(app_public.policy_versions,uuid,uuid,tstzrange,uuid,timestamp with time zone) is 'The same of one about to be made, with the provider it will have. The caller holds the lock.';
+
 CREATE OR REPLACE FUNCTION app_private.answer_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)
  RETURNS TABLE(resource_id uuid, day date, answered integer, seconds double precision[], reviews integer, rating double precision)
  LANGUAGE sql
@@ -2917,6 +3040,30 @@ AS $function$
   group by 1, 2
 $function$;
 comment on function app_private.answer_figures(uuid[],uuid,date,date,boolean) is 'How soon requests were answered, and what customers say.';
+
+CREATE OR REPLACE FUNCTION app_private.answer_series_by_link(link app_private.link_tokens, words text)
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_words text := app_private.checked_text(words, 500);
+  v_requests app_public.bookings[];
+begin
+  perform app_private.lock_series(link.booking_id, 'all');
+  v_requests := array(select r from app_private.requests_of_link(link) r);
+  if v_requests = '{}' then
+    -- Again: the same.
+    if app_private.link_standing(link) <> 'done' then
+      perform app_private.fail('RSSTA', 'Nothing of this series waits for an answer any more.');
+    end if;
+    return null;
+  elsif link.action = 'approve_series' then
+    return (select min(b.starts_at) from app_private.agree_to_all(v_requests, v_words, app_private.clock()) b);
+  end if;
+  return (select min(b.starts_at) from app_private.refuse_all(v_requests, v_words) b);
+end
+$function$;
+comment on function app_private.answer_series_by_link(app_private.link_tokens,text) is 'The yes or no to what waits of a series, by the link of a manager or provider; out comes its first start. Errors: RSNTF, RSARG, RSSTA.';
 
 CREATE OR REPLACE FUNCTION app_private.apply_policy_to(booking app_public.bookings, policy app_public.policy_versions)
  RETURNS void
@@ -2945,7 +3092,7 @@ begin
       confirm_by = case when b.confirm_by is not null then greatest(b.confirm_by, b.starts_at - policy.confirm_deadline,
         case when v_asks_anew and v_notice_ends_at < b.starts_at then v_notice_ends_at end) end,
       request_expires_at = case when b.awaits_payment then b.request_expires_at when b.status = 'pending' then greatest(b.request_expires_at,
-        (app_private.terms_of(policy, b.starts_at, b.made_at, true)).request_expires_at) end,
+        app_private.answer_by(policy, b.offering_id, b.provider_id, b.starts_at, b.made_at, b.made_at)) end,
       would_auto_cancel_at = null,
       sequence = case when v_asks_anew then b.sequence + 1 else b.sequence end,
       reminders_done = case when v_asks_anew then 0 else b.reminders_done end,
@@ -2966,9 +3113,8 @@ CREATE OR REPLACE FUNCTION app_private.approve(booking_id uuid, note text DEFAUL
 AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_before app_public.bookings := v_booking;
   v_note text := app_private.checked_text(note, 500);
-  v_policy app_public.policy_versions;
-  v_terms app_private.booking_terms;
 begin
   if v_booking.status = 'confirmed' or v_booking.awaits_payment then
     return v_booking;
@@ -2977,19 +3123,14 @@ begin
   elsif v_booking.request_expires_at <= app_private.clock() then
     perform app_private.fail('RSEXP', 'This request was not answered in time.');
   end if;
-  select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
-  v_terms := app_private.until_paid(
-    app_private.terms_of(v_policy, v_booking.starts_at, v_booking.made_at, false), v_policy,
-    app_private.to_be_paid_first(v_policy, v_booking.price, v_booking.currency) - app_private.kept_of(v_booking.id),
-    v_booking.starts_at, app_private.clock());
-  perform set_config('reslot.reason', coalesce(v_note, ''), true);
-  v_booking := app_private.set_terms(v_booking.id, v_terms, app_private.clock());
+  v_booking := app_private.agree_to(v_booking, v_note, app_private.clock());
   -- What is to be paid first has a mail of its own, which says that they agree.
   if v_booking.awaits_payment then
     return v_booking;
   end if;
   perform app_private.notify_customer(v_booking.customer_id, 'booking_approved', v_booking.id, null,
     jsonb_build_object('sequence', v_booking.sequence, 'reason', v_note));
+  perform app_private.tell_provider(v_before, v_booking);
   return v_booking;
 end
 $function$;
@@ -3004,15 +3145,16 @@ declare
 begin
   insert into app_public.payments (organization_id, booking_id, purpose, provider, amount, currency)
   values (booking.organization_id, booking.id,
-    case when kept > 0 then 'balance' when policy.payment = 'deposit' and booking.status <> 'completed' then 'deposit'
+    case when kept > 0 then 'balance' when policy.payment <> 'on_booking' and booking.status <> 'completed' then 'deposit'
       else 'price' end::app_public.payment_purpose,
     policy.payment_provider, amount, booking.currency)
   returning * into v_payment;
   perform app_private.notify_customer(booking.customer_id, 'payment_due', booking.id, null,
-    jsonb_build_object('paymentId', v_payment.id));
+    jsonb_build_object('paymentId', v_payment.id))
+  where coalesce(current_setting('reslot.tells_together', true), '') <> 'on';
 end
 $function$;
-comment on function app_private.ask_for_payment(app_public.bookings,app_public.policy_versions,numeric,numeric) is 'Opens a payment and tells the customer.';
+comment on function app_private.ask_for_payment(app_public.bookings,app_public.policy_versions,numeric,numeric) is 'Opens a payment and tells the customer, unless whoever asks for many at once does.';
 
 CREATE OR REPLACE FUNCTION app_private.ask_for_provider(booking app_public.bookings, provider_id uuid)
  RETURNS app_public.bookings
@@ -3036,18 +3178,19 @@ CREATE OR REPLACE FUNCTION app_private.ask_for_series(booking_ids uuid[])
 AS $function$
 declare
   v_ids uuid[] := array(
-    select b.id from app_public.bookings b where b.id = any (booking_ids) and b.status = 'pending' order by b.starts_at);
-  v_first app_public.bookings;
+    select b.id from app_public.bookings b where b.id = any (booking_ids) and b.status = 'pending' and not b.awaits_payment
+    order by b.starts_at);
 begin
-  if v_ids <> '{}' then
-    select * into v_first from app_public.bookings b where b.id = v_ids[1];
-    perform app_private.notify_managers(v_first.offering_id, 'series_requested', v_first.id, null,
-      jsonb_build_object('bookingIds', v_ids));
-    perform app_private.notify_provider(v_first, 'series_requested', jsonb_build_object('bookingIds', v_ids));
+  if v_ids = '{}' then
+    return;
   end if;
+  perform app_private.notify_managers(b.offering_id, 'series_requested', b.id, null, jsonb_build_object('bookingIds', v_ids))
+  from app_public.bookings b where b.id = v_ids[1];
+  perform app_private.tell_providers_of_series(
+    array(select b from app_public.bookings b where b.id = any (v_ids)), 'series_requested', of_own_deeds => true);
 end
 $function$;
-comment on function app_private.ask_for_series(uuid[]) is 'Tells who decides which of these bookings need a yes, if any do.';
+comment on function app_private.ask_for_series(uuid[]) is 'Tells who decides which of these bookings need a yes, if any do: managers of all, a provider of their own.';
 
 CREATE OR REPLACE FUNCTION app_private.asking_price(offering app_public.offerings, slot_id uuid, party app_private.party, policy app_public.policy_versions)
  RETURNS numeric
@@ -3188,8 +3331,9 @@ begin
       v_outcome := 'dry_run';
       update app_public.bookings b set would_auto_cancel_at = v_now where b.id = v_booking.id;
     else
-      perform app_private.end_booking(v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.',
-        refund => app_private.refund_due(v_booking, v_policy, v_now));
+      perform app_private.tell_provider(v_booking, app_private.end_booking(
+        v_booking.id, 'auto_cancelled', 'Attendance was not confirmed in time.',
+        refund => app_private.refund_due(v_booking, v_policy, v_now)));
       perform app_private.notify_customer(v_booking.customer_id, 'booking_auto_cancelled', v_booking.id, null);
       perform app_private.note_release_of_series(v_booking, v_policy) where v_booking.series_id is not null;
     end if;
@@ -3311,6 +3455,36 @@ $function$;
 grant execute on function app_private.begin_password_check(uuid) to reslot_app;
 comment on function app_private.begin_password_check(uuid) is 'The same for a user who is signed in and gives their password once more.';
 
+CREATE OR REPLACE FUNCTION app_private.begin_payment(booking app_public.bookings)
+ RETURNS app_public.payments
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_payment app_public.payments;
+begin
+  select * into v_payment from app_public.payments y
+  where y.booking_id = booking.id and app_private.is_open(y.status) for no key update;
+  if v_payment.id is null then
+    perform app_private.fail('RSSTA', 'Nothing is to be paid for this booking.');
+  elsif v_payment.provider <> 'stripe' then
+    perform app_private.fail('RSSTA', 'This is paid in cash or by transfer; please ask the organiser.');
+  elsif booking.awaits_payment and booking.request_expires_at <= app_private.clock() then
+    perform app_private.fail('RSEXP', 'It is too late to pay for this booking.');
+  end if;
+  update app_public.payments y
+  set status = 'processing', checkouts = y.checkouts + 1, checkout_id = null, checkout_url = null, attempts = 0,
+      next_attempt_at = app_private.clock(), error_code = null
+  where y.id = v_payment.id and y.status in ('due', 'failed')
+  returning * into v_payment;
+  if not found then
+    select * into v_payment from app_public.payments y
+    where y.booking_id = booking.id and app_private.is_open(y.status);
+  end if;
+  return v_payment;
+end
+$function$;
+comment on function app_private.begin_payment(app_public.bookings) is 'Begins to pay by Stripe what is due for a locked booking; again: the same payment. Errors: RSSTA, RSEXP.';
+
 CREATE OR REPLACE FUNCTION app_private.begin_photo(booking_id uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -3398,6 +3572,7 @@ declare
   v_slot app_public.slots;
   v_during tstzrange := during;
   v_party app_private.party := app_private.without_ages(party);
+  v_price numeric;
   v_terms app_private.booking_terms;
   v_booking app_public.bookings;
   v_now timestamptz;
@@ -3425,11 +3600,16 @@ begin
     perform app_private.refuse_if_full(v_slot, v_policy, v_party, v_now, customer.id);
   end if;
 
-  v_terms := app_private.terms_of(v_policy, lower(v_during), v_now,
-    not as_manager and app_private.needs_approval(v_policy, customer.id, v_now));
   -- A manager who enters a booking gives the room away; its payment is open all the same.
-  if not as_manager then
-    v_terms := app_private.terms_to_pay(v_terms, v_policy, v_offering, v_slot.id, v_party, lower(v_during), v_now);
+  if as_manager then
+    v_terms := app_private.terms_of(v_policy, lower(v_during), v_now, null);
+  else
+    v_price := app_private.asking_price(v_offering, v_slot.id, v_party, v_policy);
+    v_terms := app_private.terms_for(v_policy, customer.id, v_price,
+      (select g.currency from app_public.organizations g where g.id = v_offering.organization_id), lower(v_during),
+      case when app_private.needs_approval(v_policy, customer.id, v_price, v_now)
+        then app_private.answer_by_if_booked(v_policy, offering_id, slot_id, v_during, wishes.provider_id, v_now) end,
+      v_now);
   end if;
   if not needs_confirmation then
     v_terms.confirm_by := null;
@@ -3520,14 +3700,18 @@ declare
   v_date date;
   v_line app_public.series_occurrence;
   v_made uuid[] := '{}';
+  v_told uuid[];
   v_conflicts app_public.series_occurrence[] := '{}';
 begin
   -- Once, and before anything is tried: what is locked within a try that fails is not locked any more.
   perform app_private.lock_room(array[series.offering_id]);
   v_dates := app_private.series_dates(series, app_private.policy_of(app_private.find_offering(series.offering_id)));
-  insert into app_public.recurring_bookings (organization_id, offering_id, rrule, first_date, local_start, duration)
-  values (series.organization_id, series.offering_id, series.rrule, series.first_date, series.local_start, series.duration)
+  insert into app_public.recurring_bookings (
+    organization_id, offering_id, rrule, first_date, local_start, duration, except_dates)
+  values (series.organization_id, series.offering_id, series.rrule, series.first_date, series.local_start, series.duration,
+    series.except_dates)
   returning * into v_series;
+  perform app_private.tell_together(true);
   foreach v_date in array v_dates loop
     v_line := app_private.book_occurrence(v_series, v_date, customer, party, wishes, created_by, as_manager, needs_confirmation);
     if v_line.code is null then
@@ -3536,6 +3720,7 @@ begin
       v_conflicts := v_conflicts || v_line;
     end if;
   end loop;
+  perform app_private.tell_together(false);
   if not coalesce(skip_conflicts, false) or v_made = '{}' then
     perform app_private.refuse_conflicts(v_conflicts, cardinality(v_dates));
   end if;
@@ -3543,7 +3728,13 @@ begin
   where s.id = v_series.id
   returning * into v_series;
   perform app_private.ask_for_series(v_made);
-  perform app_private.tell_of_series(v_made, 'series_booked', jsonb_build_object('skipped', v_series.skipped));
+  -- Of what is to be paid first the mail that asks for it is the one that counts.
+  v_told := array(select b.id from app_public.bookings b where b.id = any (v_made) and not b.awaits_payment);
+  perform app_private.tell_of_series(v_told, 'series_booked', jsonb_build_object('skipped', v_series.skipped));
+  perform app_private.tell_providers_of_series(
+    array(select b from app_public.bookings b where b.id = any (v_told) and b.status = 'confirmed'), 'provider_booking');
+  perform app_private.tell_of_payments(v_made, case when v_told = '{}'
+    then jsonb_build_object('skipped', v_series.skipped) else '{}' end);
   return v_series;
 end
 $function$;
@@ -3591,10 +3782,11 @@ AS $function$
       when app_private.asks_confirmation(booking) and booking.override_at is null then
         nullif(greatest(booking.confirm_by, least(app_private.clock() + p.min_notice, booking.starts_at)), booking.starts_at)
     end,
-    'awaitsPayment', booking.awaits_payment or null, 'requestExpiresAt', booking.request_expires_at, 'deliveryAnswerBy', booking.delivery_answer_by,
+    'awaitsPayment', booking.awaits_payment or null, 'demandsDeposit', booking.demands_deposit or null,
+    'requestExpiresAt', booking.request_expires_at, 'deliveryAnswerBy', booking.delivery_answer_by,
     'deliveryNotes', booking.delivery_notes, 'recommendations', booking.recommendations,
     -- Why somebody has to agree who else would be booked at once.
-    'offences', case when booking.status = 'pending' then
+    'offences', case when booking.status = 'pending' and (p.offender_demand <> 'deposit' or booking.price = 0) then
       app_private.offences_over_limit(booking.customer_id, p, booking.made_at) end))
   from app_public.offerings f, app_public.policy_versions p, app_public.customers c
   where f.id = booking.offering_id and p.id = booking.policy_version_id and c.id = booking.customer_id
@@ -3636,13 +3828,15 @@ $function$;
 comment on function app_private.booking_deadline(app_public.bookings,app_public.policy_versions) is 'The next thing time will do to a booking; null if nothing.';
 
 CREATE OR REPLACE FUNCTION app_private.booking_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)
- RETURNS TABLE(resource_id uuid, day date, due integer, auto_cancelled integer, no_shows integer, reminded integer, confirmed integer, overrides integer, ended integer, completed integer, unclaimed integer, held integer)
+ RETURNS TABLE(resource_id uuid, day date, due integer, auto_cancelled integer, no_shows integer, reminded integer, confirmed integer, overrides integer, ended integer, completed integer, unclaimed integer, held integer, expired integer)
  LANGUAGE sql
  STABLE
 AS $function$
   select b.resource_id, case when by_day then (b.starts_at at time zone b.zone)::date else from_day end,
-    count(*) filter (where b.starts_at <= (select app_private.clock()) and b.status in
-      ('auto_cancelled', 'no_show', 'confirmed', 'in_progress', 'delivered', 'completed')),
+    count(*) filter (where b.starts_at <= (select app_private.clock()) and (b.status in
+      ('auto_cancelled', 'no_show', 'confirmed', 'in_progress', 'delivered', 'completed')
+      -- What has begun was due, whatever became of it; a request that nobody answered never was.
+      or b.status = 'expired' and b.expires_at is not null)),
     count(*) filter (where b.starts_at <= (select app_private.clock()) and b.status = 'auto_cancelled'),
     count(*) filter (where b.status = 'no_show'),
     count(b.reminder_sent_at),
@@ -3651,7 +3845,8 @@ AS $function$
     count(*) filter (where b.ended_at is not null and not b.unclaimed),
     count(*) filter (where b.status = 'completed'),
     count(*) filter (where b.unclaimed),
-    count(*) filter (where b.status = 'held')
+    count(*) filter (where b.status = 'held'),
+    count(*) filter (where b.status = 'expired' and not b.unclaimed)
   from app_private.figure_bookings(offering_ids, booking_figures.resource_id, from_day, to_day, interval '0') b
   group by 1, 2
 $function$;
@@ -3765,7 +3960,7 @@ CREATE OR REPLACE FUNCTION app_private.cancel_series_by_link(link app_private.li
 AS $function$
   select min(e.starts_at)
   from app_private.lock_series(link.booking_id, 'all') b
-  cross join lateral app_private.end_rest_of_series(b, 'all',
+  cross join lateral app_private.end_all_of_series(array(select r from app_private.rest_of_series(b, 'all') r),
     case when link.user_id is null then reason else coalesce(reason, 'Several dates in a row were not confirmed.') end,
     link.user_id is not null) e
 $function$;
@@ -3813,35 +4008,32 @@ end
 $function$;
 comment on function app_private.cancel_slot_for(app_public.slots,text) is 'Cancels a locked slot and its bookings, and tells their customers and who waited for it.';
 
-CREATE OR REPLACE FUNCTION app_private.change_occurrence(booking app_public.bookings, local_start time without time zone, duration interval, party_size integer, wishes app_private.wishes, as_manager boolean)
+CREATE OR REPLACE FUNCTION app_private.change_occurrence(booking app_public.bookings, shift_days integer, local_start time without time zone, duration interval, party_size integer, wishes app_private.wishes, as_manager boolean)
  RETURNS app_public.series_occurrence
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_zone text := app_private.zone_of(booking.offering_id);
   v_line app_public.series_occurrence :=
     row(booking.series_date, booking.starts_at, booking.ends_at, booking.id, null, null);
   v_after app_public.bookings := booking;
 begin
   begin
-    if local_start is not null then
-      v_line.starts_at := null;
-      v_line.starts_at := app_private.wall_time((booking.starts_at at time zone v_zone)::date + local_start, v_zone);
-    end if;
+    v_line.starts_at := null;
+    v_line.starts_at := app_private.moved_start(booking, shift_days, local_start);
     v_line.ends_at := v_line.starts_at + coalesce(duration, app_private.elapsed(booking.starts_at, booking.ends_at));
+    if num_nonnulls(wishes.purpose, wishes.special_requests, wishes.dietary_needs, wishes.access_needs,
+        wishes.customer_address, wishes.customer_phone) > 0 then
+      v_after := app_private.change_words(booking, wishes);
+    end if;
     if (v_line.starts_at, v_line.ends_at) <> (booking.starts_at, booking.ends_at) then
-      v_after := app_private.move_booking(booking, tstzrange(v_line.starts_at, v_line.ends_at), as_manager);
+      v_after := app_private.move_booking(
+        v_after, tstzrange(v_line.starts_at, v_line.ends_at), as_manager, wishes.provider_id);
+    elsif wishes.provider_id <> booking.provider_id then
+      v_after := app_private.ask_for_provider(v_after, wishes.provider_id);
     end if;
     update app_public.bookings b
-    set party_size = coalesce(change_occurrence.party_size, b.party_size),
-        places = coalesce(change_occurrence.party_size, b.places),
-        purpose = app_private.changed_text(b.purpose, wishes.purpose),
-        special_requests = app_private.changed_text(b.special_requests, wishes.special_requests),
-        dietary_needs = app_private.changed_text(b.dietary_needs, wishes.dietary_needs),
-        access_needs = app_private.changed_text(b.access_needs, wishes.access_needs)
-    where b.id = booking.id and num_nonnulls(change_occurrence.party_size, wishes.purpose, wishes.special_requests,
-      wishes.dietary_needs, wishes.access_needs) > 0
-    returning * into v_after;
+    set party_size = change_occurrence.party_size, places = change_occurrence.party_size
+    where b.id = booking.id and change_occurrence.party_size <> b.party_size;
     select * into v_after from app_public.bookings b where b.id = booking.id;
     perform app_private.note_modification(booking, v_after);
   exception
@@ -3855,7 +4047,7 @@ begin
   return v_line;
 end
 $function$;
-comment on function app_private.change_occurrence(app_public.bookings,time without time zone,interval,integer,app_private.wishes,boolean) is 'Changes one locked booking of a series; what speaks against it comes out, and nothing is left of the try.';
+comment on function app_private.change_occurrence(app_public.bookings,integer,time without time zone,interval,integer,app_private.wishes,boolean) is 'Changes one locked booking of a series; what speaks against it comes out, and nothing is left of the try.';
 
 CREATE OR REPLACE FUNCTION app_private.change_password(user_id uuid, old_hash text, new_hash text, session_id uuid)
  RETURNS void
@@ -3920,7 +4112,7 @@ end
 $function$;
 comment on function app_private.change_provider(app_public.bookings,uuid) is 'Gives a locked booking another provider, who is free, and hands on the time of the one it had.';
 
-CREATE OR REPLACE FUNCTION app_private.change_rest_of_series(booking app_public.bookings, scope app_public.series_scope, local_start time without time zone, duration interval, party_size integer, wishes app_private.wishes, as_manager boolean, skip_conflicts boolean)
+CREATE OR REPLACE FUNCTION app_private.change_rest_of_series(booking app_public.bookings, scope app_public.series_scope, shift_days integer, local_start time without time zone, duration interval, party_size integer, wishes app_private.wishes, as_manager boolean, skip_conflicts boolean)
  RETURNS SETOF app_public.series_occurrence
  LANGUAGE plpgsql
 AS $function$
@@ -3929,13 +4121,17 @@ declare
   v_lines app_public.series_occurrence[] := '{}';
   v_changed uuid[];
   -- Whoever moves to a later time makes room for the one before, and the other way round.
-  v_later boolean := local_start > (booking.starts_at at time zone app_private.zone_of(booking.offering_id))::time;
+  v_later boolean := coalesce(shift_days, 0) > 0 or coalesce(shift_days, 0) = 0
+    and local_start > (booking.starts_at at time zone app_private.zone_of(booking.offering_id))::time;
   v_count integer := cardinality(v_before);
 begin
+  perform app_private.tell_together(true);
   for v_n in 1..v_count loop
     v_lines := v_lines || app_private.change_occurrence(
-      v_before[case when v_later then v_count + 1 - v_n else v_n end], local_start, duration, party_size, wishes, as_manager);
+      v_before[case when v_later then v_count + 1 - v_n else v_n end], shift_days, local_start, duration, party_size, wishes,
+      as_manager);
   end loop;
+  perform app_private.tell_together(false);
   v_changed := array(
     select l.booking_id from unnest(v_lines) l
     join unnest(v_before) was on was.id = l.booking_id
@@ -3952,11 +4148,13 @@ begin
     perform app_private.tell_of_series(v_changed, 'series_modified', jsonb_build_object(
       'actor', case when as_manager then 'manager' else 'customer' end,
       'skipped', array(select l.local_date from unnest(v_lines) l where l.code is not null order by 1)));
+    perform app_private.tell_of_payments(v_changed);
+    perform app_private.tell_providers_of_new_times(v_before, v_changed);
   end if;
   return query select l.* from unnest(v_lines) l order by l.local_date;
 end
 $function$;
-comment on function app_private.change_rest_of_series(app_public.bookings,app_public.series_scope,time without time zone,interval,integer,app_private.wishes,boolean,boolean) is 'Changes what is still to come of a locked series: all, or what can be. Errors: those of a move.';
+comment on function app_private.change_rest_of_series(app_public.bookings,app_public.series_scope,integer,time without time zone,interval,integer,app_private.wishes,boolean,boolean) is 'Changes what is still to come of a locked series: all, or what can be. Errors: those of a move.';
 
 CREATE OR REPLACE FUNCTION app_private.change_words(booking app_public.bookings, wishes app_private.wishes)
  RETURNS app_public.bookings
@@ -4191,6 +4389,39 @@ $function$;
 grant execute on function app_private.check_reset_link(text) to reslot_app;
 comment on function app_private.check_reset_link(text) is 'Whether a link to set a password could be used now. Errors: RSEXP.';
 
+CREATE OR REPLACE FUNCTION app_private.check_rule(rule app_private.series_rule)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+declare
+  v_by_month boolean := rule.freq = 'MONTHLY' or rule.freq = 'YEARLY' and rule.months is not null;
+  v_ordinals integer[] := array(
+    select abs(left(w, -2)::integer) from unnest(rule.weekdays) w where length(w) > 2);
+begin
+  if num_nonnulls(rule.times, rule.until) <> 1 then
+    perform app_private.fail('RSARG', 'Say either how often (COUNT) or until which date (UNTIL).');
+  elsif v_ordinals <> '{}' and rule.freq not in ('MONTHLY', 'YEARLY') then
+    perform app_private.fail('RSARG', 'Only months and years have a first or last weekday.');
+  elsif 0 = any (v_ordinals) or (case when v_by_month then 5 else 53 end) < any (v_ordinals) then
+    perform app_private.fail('RSARG', 'A month has up to 5 of a weekday, a year up to 53.');
+  elsif v_ordinals <> '{}' and rule.freq = 'YEARLY' and rule.month_days is not null then
+    perform app_private.fail('RSARG', 'Of years, BYMONTHDAY does not go with a first or last weekday.');
+  elsif rule.freq = 'WEEKLY' and rule.month_days is not null or exists (
+    select from unnest(rule.month_days) d where abs(d) > 31
+  ) then
+    perform app_private.fail('RSARG', 'BYMONTHDAY has days from 1 to 31, or from -1 to -31, and does not go with weeks.');
+  elsif 12 < any (rule.months) then
+    perform app_private.fail('RSARG', 'BYMONTH has months from 1 to 12.');
+  elsif rule.positions is not null and num_nonnulls(rule.weekdays, rule.month_days, rule.months) = 0 or exists (
+    select from unnest(rule.positions) p where abs(p) > 366
+  ) then
+    perform app_private.fail('RSARG', 'BYSETPOS chooses among what BYDAY, BYMONTHDAY or BYMONTH say: from 1 to 366, or from -1 to -366.');
+  end if;
+end
+$function$;
+comment on function app_private.check_rule(app_private.series_rule) is 'Refuses what is no rule, or never ends. Errors: RSARG.';
+
 CREATE OR REPLACE FUNCTION app_private.check_same_organization()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -4380,7 +4611,7 @@ end
 $function$;
 comment on function app_private.checked_phone(text) is 'A phone number as it is stored: one line, null if blank. Errors: RSARG.';
 
-CREATE OR REPLACE FUNCTION app_private.checked_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval)
+CREATE OR REPLACE FUNCTION app_private.checked_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval, except_dates date[])
  RETURNS app_public.recurring_bookings
  LANGUAGE plpgsql
  STABLE
@@ -4396,16 +4627,19 @@ begin
   v_series.first_date := checked_series.first_date;
   v_series.local_start := checked_series.local_start;
   v_series.duration := app_private.in_seconds(coalesce(checked_series.duration, v_offering.duration));
+  v_series.except_dates := coalesce(except_dates, '{}');
   if num_nulls(v_series.rrule, v_series.first_date, v_series.local_start, v_series.duration) > 0 then
     perform app_private.fail('RSARG', 'A series has a rule, a first date, a start and a duration.');
   elsif not v_series.first_date between '1900-01-02' and '8999-12-31' or v_series.local_start >= time '24:00'
      or not v_series.duration between interval '1 minute' and interval '720 hours' then
     perform app_private.fail('RSARG', 'The first date, the start or the duration cannot be right.');
+  elsif cardinality(v_series.except_dates) > 366 or array_position(v_series.except_dates, null) is not null then
+    perform app_private.fail('RSARG', 'At most 366 dates can be left out, each of them a date.');
   end if;
   return v_series;
 end
 $function$;
-comment on function app_private.checked_series(uuid,text,date,time without time zone,interval) is 'A series as it was asked for, not stored. Errors: RSNTF, RSARG.';
+comment on function app_private.checked_series(uuid,text,date,time without time zone,interval,date[]) is 'A series as it was asked for, not stored. Errors: RSNTF, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.checked_text(value text, longest integer)
  RETURNS text
@@ -4513,20 +4747,23 @@ CREATE OR REPLACE FUNCTION app_private.claim_hold(entry app_public.waitlist_entr
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_terms app_private.booking_terms := app_private.terms_of(policy, entry.starts_at, now_at,
-    app_private.needs_approval(policy, entry.customer_id, now_at));
+  v_terms app_private.booking_terms;
   v_booking app_public.bookings;
 begin
   -- One of the whole organisation takes its offers back a little later, room by room.
   perform app_private.refuse_if_blacked_out(entry.offering_id, entry.starts_at, entry.ends_at);
   select t.* into v_terms
-  from app_public.bookings b cross join lateral app_private.until_paid(
-    v_terms, policy, app_private.to_be_paid_first(policy, b.price, b.currency), b.starts_at, now_at) t
+  from app_public.bookings b
+  cross join lateral app_private.terms_for(policy, b.customer_id, b.price, b.currency, b.starts_at,
+    case when app_private.needs_approval(policy, b.customer_id, b.price, now_at)
+      then app_private.answer_by(policy, b.offering_id, b.provider_id, b.starts_at, now_at, now_at) end,
+    now_at) t
   where b.id = entry.hold_id;
   update app_public.bookings b
   set status = v_terms.status, hold_expires_at = null, unclaimed = false, made_at = now_at, request_expires_at = v_terms.request_expires_at,
       confirm_by = v_terms.confirm_by, attendance_confirmed_at = v_terms.attendance_confirmed_at,
-      attendance_confirmed_how = v_terms.attendance_confirmed_how, awaits_payment = coalesce(v_terms.awaits_payment, false)
+      attendance_confirmed_how = v_terms.attendance_confirmed_how, awaits_payment = coalesce(v_terms.awaits_payment, false),
+      demands_deposit = coalesce(v_terms.demands_deposit, false)
   where b.id = entry.hold_id and b.hold_expires_at > now_at
   returning * into v_booking;
   if v_booking.id is null then
@@ -4545,6 +4782,7 @@ declare
   v_entry app_public.waitlist_entries := entry;
   v_slot app_public.slots;
   v_during tstzrange;
+  v_price numeric;
 begin
   if entry.for_places then
     v_slot := app_private.slot_to_claim(entry, now_at);
@@ -4570,12 +4808,16 @@ begin
   update app_public.waitlist_entries e set slot_id = v_slot.id, starts_at = v_slot.starts_at, ends_at = v_slot.ends_at,
     room = v_during, last_call_at = v_entry.last_call_at
   where e.id = entry.id and entry.day is not null;
+  v_price := app_private.asking_price(
+    app_private.find_offering(entry.offering_id), v_entry.slot_id, app_private.party_of(entry), policy);
   return app_private.insert_booking(
     entry.offering_id, entry.customer_id, policy, v_during, app_private.party_of(entry), app_private.wishes_of(entry), null,
     now_at,
-    app_private.terms_to_pay(
-      app_private.terms_of(policy, v_entry.starts_at, now_at, app_private.needs_approval(policy, entry.customer_id, now_at)),
-      policy, app_private.find_offering(entry.offering_id), v_entry.slot_id, app_private.party_of(entry), v_entry.starts_at, now_at),
+    app_private.terms_for(policy, entry.customer_id, v_price,
+      (select g.currency from app_public.organizations g where g.id = entry.organization_id), v_entry.starts_at,
+      case when app_private.needs_approval(policy, entry.customer_id, v_price, now_at)
+        then app_private.answer_by_if_booked(policy, entry.offering_id, v_entry.slot_id, v_during, entry.provider_id, now_at) end,
+      now_at),
     null, v_entry.slot_id);
 end
 $function$;
@@ -4741,7 +4983,8 @@ begin
     -- The person loses the offer, not the place in the queue.
     perform app_private.end_offer(e.id, 'waiting', reason) from app_public.waitlist_entries e where e.hold_id = booking.id;
   else
-    perform app_private.end_booking(booking.id, 'cancelled', reason, refund => booking.price);
+    perform app_private.tell_provider(booking,
+      app_private.end_booking(booking.id, 'cancelled', reason, refund => booking.price));
     perform app_private.notify_customer(booking.customer_id, 'message_blackout', booking.id, null,
       jsonb_build_object('reason', reason, 'actor', 'manager', 'alternatives', app_private.alternatives_to(booking)));
   end if;
@@ -4808,6 +5051,38 @@ begin
 end
 $function$;
 comment on function app_private.complete_booking(uuid) is 'A booking that is over, buffer included, is completed; one that has to be delivered, once it was and its customer has had time to answer.';
+
+CREATE OR REPLACE FUNCTION app_private.conditions(policy app_public.policy_versions, customer_id uuid, price numeric, currency text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object(
+    'price', conditions.price, 'currency', conditions.currency,
+    'needsApproval', app_private.needs_approval(policy, conditions.customer_id, conditions.price, c.now_at),
+    'payFirst', nullif(app_private.to_be_paid_first(policy, conditions.price, conditions.currency,
+      app_private.demands_deposit(policy, conditions.customer_id, conditions.price, c.now_at)), 0))
+  from app_private.clock() c (now_at)
+$function$;
+comment on function app_private.conditions(app_public.policy_versions,uuid,numeric,text) is 'What a booking of a customer would cost, whether a manager would have to agree, and what would have to be paid first, as mails and link pages show it.';
+
+CREATE OR REPLACE FUNCTION app_private.conditions_of_entry(entry app_public.waitlist_entries)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.conditions(p, entry.customer_id,
+    -- A hold is sold at the price it was offered at.
+    case when h.id is not null or not entry.for_places then coalesce(h.price, f.price)
+      else (app_private.quote_for_slot(entry.slot_id, app_private.party_of(entry), p)).price end,
+    coalesce(h.currency, g.currency))
+  from app_public.offerings f
+  join app_public.organizations g on g.id = f.organization_id
+  join app_public.policy_versions p on p.id = entry.policy_version_id
+  left join app_public.bookings h on h.id = entry.hold_id
+  where f.id = entry.offering_id
+$function$;
+comment on function app_private.conditions_of_entry(app_public.waitlist_entries) is 'What claiming would cost and need.';
 
 CREATE OR REPLACE FUNCTION app_private.confirm_attendance(booking_id uuid, how app_public.confirmation_source, evidence jsonb DEFAULT NULL::jsonb)
  RETURNS app_public.bookings
@@ -4940,32 +5215,57 @@ CREATE OR REPLACE FUNCTION app_private.dates_of_rule(rule app_private.series_rul
  LANGUAGE sql
  IMMUTABLE
 AS $function$
-  select d.on_date
-  from generate_series(0, least(rule.until - first_date, 3660)) n
-  cross join lateral (select first_date + n as on_date) d
-  cross join lateral (
-    select extract(day from d.on_date)::integer as in_month, extract(isodow from d.on_date)::integer as in_week,
-      extract(day from date_trunc('month', d.on_date::timestamp) + interval '1 month -1 day')::integer as days_in_month
-  ) c
-  where case rule.freq
-      when 'DAILY' then n % rule.every = 0
-      when 'WEEKLY' then ((n + extract(isodow from first_date)::integer - 1) / 7) % rule.every = 0
-      else ((extract(year from d.on_date) - extract(year from first_date)) * 12
-            + extract(month from d.on_date) - extract(month from first_date))::integer % rule.every = 0 end
-    and case
-      when rule.weekdays is not null then exists (
-        select from unnest(rule.weekdays) w
-        where right(w, 2) = ('{MO,TU,WE,TH,FR,SA,SU}'::text[])[c.in_week]
-          and (length(w) = 2 or left(w, -2)::integer in (
-            (c.in_month - 1) / 7 + 1, -((c.days_in_month - c.in_month) / 7 + 1))))
-      when rule.freq = 'WEEKLY' then c.in_week = extract(isodow from first_date)
-      else true end
-    and case
-      when rule.month_days is not null then
-        c.in_month = any (rule.month_days) or c.in_month - c.days_in_month - 1 = any (rule.month_days)
-      when rule.freq = 'MONTHLY' and rule.weekdays is null then c.in_month = extract(day from first_date)
-      else true end
-  order by n
+  with bounds as (
+    select least(rule.until, first_date + 3660) as last, case rule.freq
+      when 'DAILY' then first_date
+      when 'WEEKLY' then first_date - (extract(isodow from first_date)::integer - rule.week_start + 7) % 7
+      else date_trunc(left(rule.freq, -2), first_date::timestamp)::date end as since
+  ),
+  days as (
+    select d.on_date, extract(day from d.on_date)::integer as in_month, extract(month from d.on_date)::integer as month,
+      extract(isodow from d.on_date)::integer as in_week, extract(doy from d.on_date)::integer as in_year,
+      extract(day from date_trunc('month', d.on_date::timestamp) + interval '1 month -1 day')::integer as days_in_month,
+      extract(doy from date_trunc('year', d.on_date::timestamp) + interval '1 year -1 day')::integer as days_in_year,
+      case rule.freq when 'DAILY' then n when 'WEEKLY' then n / 7
+        else (extract(year from d.on_date) - extract(year from first_date))::integer
+          * case rule.freq when 'MONTHLY' then 12 else 1 end
+          + case rule.freq when 'MONTHLY' then (extract(month from d.on_date) - extract(month from first_date))::integer
+            else 0 end end as period
+    from bounds b
+    cross join lateral generate_series(0, b.last - b.since + case when rule.positions is null then 0 else 366 end) n
+    cross join lateral (select b.since + n as on_date) d
+  ),
+  meant as (
+    select d.on_date, row_number() over (partition by d.period order by d.on_date) as nth,
+      row_number() over (partition by d.period order by d.on_date desc) as nth_last
+    from days d
+    where d.period % rule.every = 0 and case
+        when rule.months is not null then d.month = any (rule.months)
+        when rule.freq = 'YEARLY' and num_nonnulls(rule.weekdays, rule.month_days) = 0 then
+          d.month = extract(month from first_date)
+        else true end
+      and case
+        when rule.weekdays is not null then exists (
+          select from unnest(rule.weekdays) w
+          where right(w, 2) = ('{MO,TU,WE,TH,FR,SA,SU}'::text[])[d.in_week]
+            and (length(w) = 2 or left(w, -2)::integer in (
+              case when rule.freq = 'YEARLY' and rule.months is null then (d.in_year - 1) / 7 + 1
+                else (d.in_month - 1) / 7 + 1 end,
+              case when rule.freq = 'YEARLY' and rule.months is null then -((d.days_in_year - d.in_year) / 7 + 1)
+                else -((d.days_in_month - d.in_month) / 7 + 1) end)))
+        when rule.freq = 'WEEKLY' then d.in_week = extract(isodow from first_date)
+        else true end
+      and case
+        when rule.month_days is not null then
+          d.in_month = any (rule.month_days) or d.in_month - d.days_in_month - 1 = any (rule.month_days)
+        when rule.freq in ('MONTHLY', 'YEARLY') and rule.weekdays is null then
+          d.in_month = extract(day from first_date)
+        else true end
+  )
+  select m.on_date from meant m, bounds b
+  where m.on_date between first_date and b.last
+    and (rule.positions is null or m.nth = any (rule.positions) or -m.nth_last = any (rule.positions))
+  order by m.on_date
   limit least(rule.times, at_most)
 $function$;
 comment on function app_private.dates_of_rule(app_private.series_rule,date,integer) is 'The dates of a rule from the first on, at most so many, and none after ten years.';
@@ -5025,6 +5325,13 @@ $function$;
 grant execute on function app_private.deliveries_to_follow_up(integer) to reslot_worker;
 comment on function app_private.deliveries_to_follow_up(integer) is 'Deliveries whose consequences are still to be set in motion; usually none, some after a worker was killed.';
 
+CREATE OR REPLACE FUNCTION app_private.demands_deposit(policy app_public.policy_versions, customer_id uuid, price numeric, at timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN CASE WHEN (((policy).offender_demand = 'approval'::app_public.offender_demand) OR ((policy).payment = ANY (ARRAY['on_booking'::app_public.payment_time, 'deposit'::app_public.payment_time]))) THEN false ELSE ((price > (0)::numeric) AND (app_private.offences_over_limit(customer_id, policy, at) IS NOT NULL)) END;
+comment on function app_private.demands_deposit(app_public.policy_versions,uuid,numeric,timestamp with time zone) is 'Whether a customer pays a deposit, which others do not, for what they book, claim or move at a price, because of what they did not use lately. Asked after the locks.';
+
 CREATE OR REPLACE FUNCTION app_private.dispatch(recover boolean DEFAULT false)
  RETURNS integer
  LANGUAGE plpgsql
@@ -5053,6 +5360,37 @@ CREATE OR REPLACE FUNCTION app_private.elapsed(since timestamp with time zone, u
  IMMUTABLE PARALLEL SAFE
 RETURN make_interval(secs => (EXTRACT(epoch FROM (until - since)))::double precision);
 comment on function app_private.elapsed(timestamp with time zone,timestamp with time zone) is 'Time between two moments, in hours, minutes and seconds, never in days.';
+
+CREATE OR REPLACE FUNCTION app_private.end_all_of_series(bookings app_public.bookings[], reason text, as_manager boolean)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_reason text := app_private.checked_text(reason, 500);
+  v_ended uuid[] := '{}';
+begin
+  if as_manager and v_reason is null then
+    perform app_private.fail('RSARG', 'Please give a reason; the customer is told.');
+  end if;
+  foreach v_booking in array bookings loop
+    v_booking := app_private.end_booking(v_booking.id, 'cancelled', v_reason, refund => case when as_manager
+      then v_booking.price else app_private.refund_of(v_booking, app_private.clock()) end);
+    v_ended := v_ended || v_booking.id;
+    return next v_booking;
+  end loop;
+  if v_ended <> '{}' then
+    perform app_private.tell_of_series(v_ended, 'series_cancelled', jsonb_build_object(
+      'actor', case when as_manager then 'manager' else 'customer' end, 'reason', v_reason));
+    -- Of what is not paid for yet they have only heard if they were asked.
+    perform app_private.tell_providers_of_series(
+      array(select b from unnest(bookings) was join app_public.bookings b on b.id = was.id
+        where not was.awaits_payment or was.answered_at is not null),
+      'provider_booking_gone');
+  end if;
+end
+$function$;
+comment on function app_private.end_all_of_series(app_public.bookings[],text,boolean) is 'Cancels locked bookings of a series, and tells of all at once. Errors: RSARG.';
 
 CREATE OR REPLACE FUNCTION app_private.end_booking(booking_id uuid, status app_public.booking_status, reason text, passing_over uuid DEFAULT NULL::uuid, refund numeric DEFAULT NULL::numeric)
  RETURNS app_public.bookings
@@ -5084,6 +5422,7 @@ CREATE OR REPLACE FUNCTION app_private.end_booking_by_customer(booking_id uuid, 
 AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_before app_public.bookings := v_booking;
 begin
   if v_booking.status = 'cancelled' then
     return v_booking;
@@ -5096,6 +5435,7 @@ begin
     refund => app_private.refund_of(v_booking, app_private.clock()));
   perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
     jsonb_build_object('actor', 'customer', 'reason', v_booking.ended_reason));
+  perform app_private.tell_provider(v_before, v_booking);
   return v_booking;
 end
 $function$;
@@ -5107,6 +5447,7 @@ CREATE OR REPLACE FUNCTION app_private.end_booking_by_manager(booking_id uuid, r
 AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
+  v_before app_public.bookings := v_booking;
 begin
   if v_booking.status = 'cancelled' then
     return v_booking;
@@ -5117,11 +5458,13 @@ begin
   elsif refund < 0 or refund > v_booking.price or refund <> app_private.rounded(refund, app_private.minor_unit(v_booking.currency)) then
     perform app_private.fail('RSARG', 'The refund has to be an amount from nothing up to the price.');
   end if;
-  v_booking := app_private.end_booking(v_booking.id, 'cancelled', app_private.checked_text(reason, 500),
+  v_booking := app_private.end_booking(v_booking.id, 'cancelled',
+    app_private.unless_erased(app_private.checked_text(reason, 500), v_booking.customer_id),
     refund => coalesce(refund, v_booking.price));
   perform app_private.notify_customer(v_booking.customer_id, 'booking_cancelled', v_booking.id, null,
     jsonb_build_object('actor', 'manager', 'reason', v_booking.ended_reason,
       'alternatives', app_private.alternatives_to(v_booking)));
+  perform app_private.tell_provider(v_before, v_booking);
   return v_booking;
 end
 $function$;
@@ -5187,32 +5530,6 @@ end
 $function$;
 comment on function app_private.end_offer(uuid,app_public.waitlist_status,text) is 'Ends an offer that was not claimed: the hold goes, the room goes on, and the entry ends, or (`waiting`) keeps its place.';
 
-CREATE OR REPLACE FUNCTION app_private.end_rest_of_series(booking app_public.bookings, scope app_public.series_scope, reason text, as_manager boolean)
- RETURNS SETOF app_public.bookings
- LANGUAGE plpgsql
-AS $function$
-declare
-  v_booking app_public.bookings;
-  v_reason text := app_private.checked_text(reason, 500);
-  v_ended uuid[] := '{}';
-begin
-  if as_manager and v_reason is null then
-    perform app_private.fail('RSARG', 'Please give a reason; the customer is told.');
-  end if;
-  for v_booking in select * from app_private.rest_of_series(booking, scope) loop
-    v_booking := app_private.end_booking(v_booking.id, 'cancelled', v_reason, refund => case when as_manager
-      then v_booking.price else app_private.refund_of(v_booking, app_private.clock()) end);
-    v_ended := v_ended || v_booking.id;
-    return next v_booking;
-  end loop;
-  if v_ended <> '{}' then
-    perform app_private.tell_of_series(v_ended, 'series_cancelled', jsonb_build_object(
-      'actor', case when as_manager then 'manager' else 'customer' end, 'reason', v_reason));
-  end if;
-end
-$function$;
-comment on function app_private.end_rest_of_series(app_public.bookings,app_public.series_scope,text,boolean) is 'Cancels what is still to come of a locked series. Errors: RSARG.';
-
 CREATE OR REPLACE FUNCTION app_private.end_sessions(user_id uuid, except_session_id uuid DEFAULT NULL::uuid)
  RETURNS void
  LANGUAGE sql
@@ -5248,21 +5565,16 @@ AS $function$
     'address', coalesce(entry.customer_address, f.address),
     'supportContact', f.support_contact, 'timeZone', app_private.zone_of(f.id),
     'startsAt', entry.starts_at, 'endsAt', entry.ends_at, 'partySize', entry.party_size, 'note', entry.note,
-    -- A hold is sold at the price it was offered at.
-    'price', case when h.id is not null or not entry.for_places then coalesce(h.price, f.price)
-      else (app_private.quote_for_slot(entry.slot_id, app_private.party_of(entry), p)).price end,
     -- Until an offer is made any slot of the day will do.
-    'day', case when entry.slot_id is null then entry.day end, 'currency', coalesce(h.currency, g.currency),
-    'needsApproval', app_private.needs_approval(p, entry.customer_id, app_private.clock()),
+    'day', case when entry.slot_id is null then entry.day end,
     'position', case when entry.status = 'waiting' then app_private.place_in_queue(entry) end,
     'offerExpiresAt', case when entry.status in ('offered', 'expired') then coalesce(
       entry.offer_expires_at,
       app_private.after_window(app_private.clock(), entry.claim_window, p,
-        app_private.zone_of_customer(entry.customer_id, entry.offering_id), entry.starts_at)) end))
+        app_private.zone_of_customer(entry.customer_id, entry.offering_id), entry.starts_at)) end)
+    || app_private.conditions_of_entry(entry))
   from app_public.offerings f
-  join app_public.organizations g on g.id = f.organization_id
   join app_public.policy_versions p on p.id = entry.policy_version_id
-  left join app_public.bookings h on h.id = entry.hold_id
   where f.id = entry.offering_id
 $function$;
 comment on function app_private.entry_as_json(app_public.waitlist_entries) is 'A waitlist entry as mails and link pages show it.';
@@ -5386,8 +5698,18 @@ declare
   v_booking app_public.bookings := app_private.lock_booking(booking_id);
   v_reason text := case when v_booking.awaits_payment then 'It was not paid in time.'
     else 'The request was not answered in time.' end;
+  v_now timestamptz := app_private.clock();
+  v_until timestamptz;
 begin
-  if v_booking.status = 'pending' and v_booking.request_expires_at <= app_private.clock() then
+  if v_booking.status = 'pending' and v_booking.request_expires_at <= v_now then
+    -- Asked again now: a holiday may have been entered since, or somebody have touched it. Payment is no question of that.
+    v_until := case when not v_booking.awaits_payment then
+      app_private.answer_by(v_booking, greatest(v_booking.made_at, app_private.last_touched(v_booking))) end;
+    if v_until > v_now then
+      update app_public.bookings b set request_expires_at = v_until where b.id = v_booking.id;
+      perform app_private.note_automation(v_booking, 'expire_request', v_booking.request_expires_at, 'postponed');
+      return;
+    end if;
     perform app_private.end_booking(v_booking.id, 'expired', v_reason, refund => v_booking.price);
     perform app_private.notify_customer(v_booking.customer_id,
       case when v_booking.awaits_payment then 'booking_unpaid' else 'booking_expired' end, v_booking.id, null,
@@ -5402,22 +5724,17 @@ begin
   end if;
 end
 $function$;
-comment on function app_private.expire_request(uuid) is 'Ends a request nobody answered, or a booking nobody paid, and hands its room on.';
+comment on function app_private.expire_request(uuid) is 'Ends a request nobody answered, or a booking nobody paid, and hands its room on; puts off a request whose grace goes on, for somebody touched it lately.';
 
 CREATE OR REPLACE FUNCTION app_private.expiry_of(booking app_public.bookings, since timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE sql
  STABLE
 AS $function$
-  select app_private.after_working_grace(since,
-    app_private.in_seconds(coalesce((p.expiry_grace_by_category ->> f.category)::interval, p.expiry_grace)),
-    coalesce((select r.time_zone from app_public.resources r where r.id = booking.provider_id), app_private.zone_of(f.id)),
-    p.expiry_skips_weekends,
-    case when p.expiry_skips_holidays then app_private.holidays_of(booking, since) else '{}' end)
-  from app_public.policy_versions p, app_public.offerings f
-  where p.id = booking.policy_version_id and f.id = booking.offering_id
+  select app_private.silence_ends(p, p.expiry_grace, booking.offering_id, booking.provider_id, since)
+  from app_public.policy_versions p where p.id = booking.policy_version_id
 $function$;
-comment on function app_private.expiry_of(app_public.bookings,timestamp with time zone) is 'When a booking expires of which nobody says anything from a moment on, by its policy, the category of its offering, and the calendar where it is served.';
+comment on function app_private.expiry_of(app_public.bookings,timestamp with time zone) is 'When a booking expires of which nobody says anything from a moment on.';
 
 CREATE OR REPLACE FUNCTION app_private.fail(code text, message text, detail jsonb DEFAULT NULL::jsonb)
  RETURNS void
@@ -5461,7 +5778,7 @@ RETURN CASE WHEN (code ~~ 'RS%'::text) THEN "left"(message, 500) WHEN (code = AN
 comment on function app_private.failure_in_words(text,text) is 'What managers read of an error: our own sentences, and of all others nothing of the statements and names in them.';
 
 CREATE OR REPLACE FUNCTION app_private.figure_bookings(offering_ids uuid[], resource_id uuid, from_day date, to_day date, margin interval)
- RETURNS TABLE(id uuid, slot_id uuid, resource_id uuid, offering_id uuid, shared boolean, zone text, since timestamp with time zone, until timestamp with time zone, status app_public.booking_status, unclaimed boolean, starts_at timestamp with time zone, ends_at timestamp with time zone, made_at timestamp with time zone, ended_at timestamp with time zone, reminder_sent_at timestamp with time zone, attendance_confirmed_at timestamp with time zone, override_at timestamp with time zone, price numeric, refund numeric, currency text, answered_at timestamp with time zone, review_id uuid)
+ RETURNS TABLE(id uuid, slot_id uuid, resource_id uuid, offering_id uuid, shared boolean, zone text, since timestamp with time zone, until timestamp with time zone, status app_public.booking_status, unclaimed boolean, starts_at timestamp with time zone, ends_at timestamp with time zone, made_at timestamp with time zone, ended_at timestamp with time zone, reminder_sent_at timestamp with time zone, attendance_confirmed_at timestamp with time zone, override_at timestamp with time zone, price numeric, refund numeric, currency text, answered_at timestamp with time zone, review_id uuid, expires_at timestamp with time zone)
  LANGUAGE sql
  STABLE
 AS $function$
@@ -5471,7 +5788,7 @@ AS $function$
     from app_private.figure_uses(offering_ids, figure_bookings.resource_id, from_day, to_day) u)
   select b.id, b.slot_id, u.resource_id, u.offering_id, u.shared, u.zone, u.since, u.until, b.status, b.unclaimed,
     b.starts_at, b.ends_at, b.made_at, b.ended_at, b.reminder_sent_at, b.attendance_confirmed_at, b.override_at,
-    b.price, b.refund, b.currency, b.answered_at, b.review_id
+    b.price, b.refund, b.currency, b.answered_at, b.review_id, b.expires_at
   from uses u
   join app_public.bookings b
     on b.offering_id = u.offering_id and b.starts_at >= u.earliest and b.starts_at < u.latest
@@ -5510,7 +5827,8 @@ AS $function$
     u.open_seconds, u.booked_seconds, u.booked_seconds / nullif(u.open_seconds, 0),
     coalesce(b.overrides, 0), case when k.known then coalesce(l.sent, 0) end, case when k.known then coalesce(l.followed, 0) end,
     n.ended, n.completed, n.completed::float / nullif(n.ended, 0), coalesce(o.waiting, 0), coalesce(o.offered, 0),
-    coalesce(a.answered, 0), a.seconds[1], a.seconds[2], coalesce(a.reviews, 0), a.rating
+    coalesce(a.answered, 0), a.seconds[1], a.seconds[2], coalesce(a.reviews, 0), a.rating,
+    coalesce(b.expired, 0)
   from app_private.booking_figures(offering_ids, figures_of.resource_id, from_day, to_day, by_day) b
   full join app_private.offer_figures(offering_ids, figures_of.resource_id, from_day, to_day, by_day) o using (resource_id, day)
   full join app_private.link_figures(offering_ids, figures_of.resource_id, from_day, to_day, by_day) l using (resource_id, day)
@@ -5919,7 +6237,7 @@ begin
     exit when v_left <= 0;
     update app_public.payments y
     set refund_due = y.refund_due + least(v_left, y.amount - y.refund_due),
-        next_attempt_at = case when y.method = 'stripe' then coalesce(y.next_attempt_at, app_private.clock()) end
+        next_attempt_at = case when app_private.gives_back_by_itself(y) then coalesce(y.next_attempt_at, app_private.clock()) end
     where y.id = v_payment.id;
     v_left := v_left - (v_payment.amount - v_payment.refund_due);
   end loop;
@@ -5976,6 +6294,13 @@ begin
 end
 $function$;
 comment on function app_private.give_back_room_of_slot(uuid) is 'Frees the resources of a slot and at once offers them to who waits for them.';
+
+CREATE OR REPLACE FUNCTION app_private.gives_back_by_itself(payment app_public.payments)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (((payment).method = 'stripe'::app_public.payment_method) AND COALESCE(((payment).dispute = ANY (ARRAY['inquiry'::app_public.dispute_state, 'won'::app_public.dispute_state])), true));
+comment on function app_private.gives_back_by_itself(app_public.payments) is 'Whether what is owed of a payment is given back by a job: what came by Stripe, and is not with the bank that a customer has asked for it.';
 
 CREATE OR REPLACE FUNCTION app_private.graces_are_sane(graces jsonb)
  RETURNS boolean
@@ -6211,21 +6536,21 @@ CREATE OR REPLACE FUNCTION app_private.hash_token(token text)
 RETURN sha256(convert_to(token, 'UTF8'::name));
 comment on function app_private.hash_token(text) is 'What is stored of a token.';
 
-CREATE OR REPLACE FUNCTION app_private.holidays_of(booking app_public.bookings, since timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.holidays_of(offering_id uuid, provider_id uuid, since timestamp with time zone)
  RETURNS tstzmultirange
  LANGUAGE sql
  STABLE
 AS $function$
   select coalesce(range_agg(tstzrange(k.starts_at, k.ends_at)), '{}')
-  from app_public.blackouts k
-  where k.kind = 'holiday' and k.lifted_at is null and k.organization_id = booking.organization_id
-    and k.ends_at > since
-    and (num_nonnulls(k.offering_id, k.resource_id) = 0 or k.offering_id = booking.offering_id
-      or k.resource_id = booking.provider_id
-      or booking.provider_id is null and k.resource_id in (
-        select x.resource_id from app_public.offering_resources x where x.offering_id = booking.offering_id))
+  from app_public.offerings f
+  join app_public.blackouts k on k.organization_id = f.organization_id
+  where f.id = holidays_of.offering_id and k.kind = 'holiday' and k.lifted_at is null and k.ends_at > since
+    and (num_nonnulls(k.offering_id, k.resource_id) = 0 or k.offering_id = f.id
+      or k.resource_id = holidays_of.provider_id
+      or holidays_of.provider_id is null and k.resource_id in (
+        select x.resource_id from app_public.offering_resources x where x.offering_id = f.id))
 $function$;
-comment on function app_private.holidays_of(app_public.bookings,timestamp with time zone) is 'Holidays of whoever serves a booking: blackouts of that kind, of its provider (else its resources), its offering or the organisation.';
+comment on function app_private.holidays_of(uuid,uuid,timestamp with time zone) is 'Holidays of whoever serves an offering: blackouts of that kind, of the provider (else its resources), of the offering or the organisation.';
 
 CREATE OR REPLACE FUNCTION app_private.hours_of(resource_id uuid, since timestamp with time zone, until timestamp with time zone)
  RETURNS tstzmultirange
@@ -6277,7 +6602,8 @@ begin
     organization_id, offering_id, slot_id, customer_id, policy_version_id, reference, status, starts_at, ends_at, room,
     party_size, adults, children, infants, places, person_price, adult_price, child_price, infant_price, subtotal,
     discount, tax, tax_included, purpose, special_requests, dietary_needs, access_needs, price, currency, created_by, created_at, made_at, hold_expires_at, unclaimed, request_expires_at,
-    confirm_by, attendance_confirmed_at, attendance_confirmed_how, provider_id, customer_address, customer_phone, awaits_payment)
+    confirm_by, attendance_confirmed_at, attendance_confirmed_how, provider_id, customer_address, customer_phone, awaits_payment,
+    demands_deposit)
   select f.organization_id, f.id, insert_booking.slot_id, insert_booking.customer_id, policy.id,
     app_private.new_reference(f.organization_id, at), terms.status, lower(during), upper(during),
     v_room,
@@ -6288,7 +6614,8 @@ begin
     insert_booking.created_by, at, at, insert_booking.hold_expires_at, terms.status = 'held', terms.request_expires_at, terms.confirm_by,
     terms.attendance_confirmed_at, terms.attendance_confirmed_how,
     case when insert_booking.slot_id is null then app_private.provider_for(f.id, during, v_room, wishes.provider_id) end,
-    wishes.customer_address, wishes.customer_phone, coalesce(terms.awaits_payment, false)
+    wishes.customer_address, wishes.customer_phone, coalesce(terms.awaits_payment, false),
+    coalesce(terms.demands_deposit, false)
   from app_public.offerings f join app_public.organizations g on g.id = f.organization_id
   left join app_private.quote_for_slot(insert_booking.slot_id, party, policy) q on true
   where f.id = insert_booking.offering_id
@@ -6389,7 +6716,10 @@ AS $function$
       when 'booking_live' then b.ended_at is null
       when 'booking_pending' then b.status = 'pending' and not b.awaits_payment
       when 'payment_open' then exists (
-        select from app_public.payments y where y.id = (n.data ->> 'paymentId')::uuid and app_private.is_open(y.status))
+        select from app_public.payments y
+        where app_private.is_open(y.status) and y.id in (
+          select (n.data ->> 'paymentId')::uuid
+          union all select i::uuid from jsonb_array_elements_text(n.data -> 'paymentIds') i))
       when 'booking_in_progress' then b.status = 'in_progress'
       when 'booking_delivered' then b.status = 'delivered'
       when 'booking_unconfirmed' then b.status = 'confirmed' and b.attendance_confirmed_at is null
@@ -6550,6 +6880,17 @@ AS $function$
 $function$;
 comment on function app_private.is_owner_in(uuid) is 'Whether the caller owns an organisation, or is an admin.';
 
+CREATE OR REPLACE FUNCTION app_private.is_paid_by_link(booking_id uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (
+    select from app_public.payments y
+    where y.booking_id = is_paid_by_link.booking_id and app_private.is_open(y.status) and y.provider = 'stripe')
+$function$;
+comment on function app_private.is_paid_by_link(uuid) is 'Whether something is to be paid for a booking, and by Stripe.';
+
 CREATE OR REPLACE FUNCTION app_private.is_provider_of(booking_id uuid)
  RETURNS boolean
  LANGUAGE sql
@@ -6646,11 +6987,13 @@ CREATE OR REPLACE FUNCTION app_private.issue_links(delivery app_public.deliverie
 AS $function$
   select coalesce(jsonb_object_agg(a.action, app_private.issue_link(
     a.action, note.organization_id, note.customer_id, note.user_id,
-    case when a.action in ('confirm', 'cancel', 'approve', 'reject', 'confirm_delivery', 'cancel_series') then booking.id end,
+    case when a.action in ('confirm', 'cancel', 'approve', 'reject', 'confirm_delivery', 'cancel_series', 'pay', 'approve_series',
+      'reject_series') then booking.id end,
     case when a.action in ('claim', 'decline', 'leave') then entry.id end,
     delivery.id, coalesce(app_private.link_expiry(a.action, booking, entry), (
       select r.expires_at from app_private.guest_requests r where r.notification_id = note.id)))), '{}')
   from unnest(actions) a (action)
+  where a.action <> 'pay' or app_private.is_paid_by_link(booking.id)
 $function$;
 comment on function app_private.issue_links(app_public.deliveries,app_public.notifications,app_private.link_action[],app_public.bookings,app_public.waitlist_entries) is 'New links for one mail; every try issues its own, all of them work.';
 
@@ -6736,7 +7079,7 @@ begin
   select * into v_open from app_public.payments y
   where y.booking_id = booking.id and app_private.is_open(y.status) for no key update;
   v_kept := app_private.kept_of(booking.id);
-  if v_policy.payment = 'none' and v_open.id is null and v_kept = 0 then
+  if v_policy.payment = 'none' and not booking.demands_deposit and v_open.id is null and v_kept = 0 then
     return;
   end if;
   if has_just_ended and booking.status not in ('completed', 'no_show') then
@@ -6769,6 +7112,12 @@ declare
 begin
   v_booking := app_private.lock_booking_for_photo(
     (select f.booking_id from app_private.photo_files f where f.id = keep_photo.photo_id));
+  -- Sent again, it is the one there is; the second file is removed like one that was not kept.
+  select p.* into v_photo from app_public.booking_photos p
+  where p.booking_id = v_booking.id and p.sha256 = keep_photo.sha256 order by p.id limit 1;
+  if found then
+    return v_photo;
+  end if;
   perform app_private.refuse_too_many_photos(v_booking);
   -- Long before the job could be at it.
   update app_private.photo_files f set remove_at = null
@@ -6785,7 +7134,7 @@ end
 $function$;
 grant execute on function app_private.keep_photo(uuid,integer,integer,integer,text) to reslot_admin;
 grant execute on function app_private.keep_photo(uuid,integer,integer,integer,text) to reslot_user;
-comment on function app_private.keep_photo(uuid,integer,integer,integer,text) is 'Makes a photo of a file that is written. Errors: those of begin_photo, and RSEXP it took too long.';
+comment on function app_private.keep_photo(uuid,integer,integer,integer,text) is 'Makes a photo of a file that is written, or returns the one with the same content that the booking has. Errors: those of begin_photo, and RSEXP it took too long.';
 
 CREATE OR REPLACE FUNCTION app_private.kept_of(booking_id uuid)
  RETURNS numeric
@@ -6840,9 +7189,14 @@ CREATE OR REPLACE FUNCTION app_private.last_touched(booking app_public.bookings)
  STABLE
 AS $function$
   select max(a.at) from app_public.audit_log a
-  where a.record_id = booking.id and a.via <> 'job' and (a.actor_user_id is not null or a.via = 'link')
+  where a.record_id in (
+      select booking.id
+      union all select y.id from app_public.payments y where y.booking_id = booking.id
+      union all select h.id from app_public.booking_photos h where h.booking_id = booking.id)
+    and a.via <> 'job' and (a.actor_user_id is not null or a.via = 'link')
+    and not a.new_values ?| array['made_at', 'policy_version_id']
 $function$;
-comment on function app_private.last_touched(app_public.bookings) is 'When a person last changed a booking; what time does is no touch.';
+comment on function app_private.last_touched(app_public.bookings) is 'When a person last changed a booking, its payments or its photos since it was made (claimed, moved); what time does is no touch, nor a new policy for all of them.';
 
 CREATE OR REPLACE FUNCTION app_private.leads_descend(leads interval[])
  RETURNS boolean
@@ -6924,7 +7278,9 @@ begin
       'amount', case when l.status = 'processing' then l.amount else l.refunding - l.refunded end::text,
       'total', l.refunding::text, 'currency', l.currency, 'reference', l.reference, 'checkout', l.checkouts,
       'bookingId', b.id, 'bookingReference', b.reference, 'offeringName', f.name, 'email', c.email,
-      'locale', coalesce(c.locale, g.locale), 'frontEndUrl', g.front_end_url)
+      'locale', coalesce(c.locale, g.locale),
+      -- Whoever has no account would not get in there.
+      'frontEndUrl', case when c.user_id is not null then g.front_end_url end)
   from leased l
   join app_public.bookings b on b.id = l.booking_id
   join app_public.offerings f on f.id = b.offering_id
@@ -7006,14 +7362,7 @@ AS $function$
       select from app_public.users u where u.id = link.user_id and u.erased_at is null)
     -- The link of a manager or provider is worth no more than their rights are today.
     else exists (
-      select from app_public.users u
-      join app_public.bookings b on b.id = link.booking_id
-      where u.id = link.user_id and u.deactivated_at is null and (u.is_admin or exists (
-        select from app_public.memberships m
-        where m.user_id = u.id and m.organization_id = b.organization_id
-          and (m.resource_id = b.provider_id or m.role in ('owner', 'manager') and (m.all_offerings or exists (
-            select from app_public.membership_offerings x
-            where x.membership_id = m.id and x.offering_id = b.offering_id))))))
+      select from app_public.bookings b where b.id = link.booking_id and app_private.user_serves(link.user_id, b))
   end
 $function$;
 comment on function app_private.link_bearer_is_entitled(app_private.link_tokens) is 'Whether the person a link was sent to still exists and still has to do with its row.';
@@ -7036,6 +7385,14 @@ AS $function$
     'endedReason', b.ended_reason, 'address', f.address, 'supportContact', f.support_contact,
     'seriesLeft', case when link.action = 'cancel_series' then (
       select count(*) from app_private.rest_of_series(b, 'all')) end,
+    'payment', (
+      select jsonb_build_object('amount', y.amount, 'status', y.status,
+        'dueBy', case when b.awaits_payment then b.request_expires_at end,
+        'url', case when link.action = 'pay' then y.checkout_url end)
+      from app_public.payments y
+      where y.booking_id = b.id and app_private.is_open(y.status) and link.action in ('pay', 'book', 'claim')),
+    'seriesWaiting', case when link.action in ('approve_series', 'reject_series') then (
+      select count(*) from app_private.requests_of_link(link)) end,
     -- Managers decide about somebody; to everybody else a link shows no person at all.
     'customerName', case when link.user_id is not null then coalesce(c.name, c.email, c.phone) end
   ) else '{}' end
@@ -7046,7 +7403,9 @@ AS $function$
   -- Of a series: the first that is still to come.
   where b.id = coalesce(case when link.action = 'cancel_series' then (
       select r.id from app_public.bookings s cross join lateral app_private.rest_of_series(s, 'all') r
-      where s.id = link.booking_id limit 1) end,
+      where s.id = link.booking_id limit 1)
+    when link.action in ('approve_series', 'reject_series') then (
+      select r.id from app_private.requests_of_link(link) r limit 1) end,
     link.booking_id, (app_private.request_of_link(link)).booking_id, (
     select e.booking_id from app_public.waitlist_entries e where e.id = link.entry_id))
 $function$;
@@ -7062,18 +7421,11 @@ AS $function$
     'timeZone', app_private.zone_of(e.offering_id)
   ) || case when is_current then jsonb_build_object(
     'status', e.status, 'partySize', e.party_size, 'offerExpiresAt', e.offer_expires_at,
-    -- A hold is sold at the price it was offered at.
-    'price', case when h.id is not null or not e.for_places then coalesce(h.price, f.price)
-      else (app_private.quote_for_slot(e.slot_id, app_private.party_of(e), p)).price end,
-    'currency', coalesce(h.currency, g.currency), 'day', case when e.slot_id is null then e.day end,
-    'isHeld', e.status = 'offered', 'needsApproval', app_private.needs_approval(p, e.customer_id, app_private.clock()), 'address', f.address,
-    'supportContact', f.support_contact
-  ) else '{}' end
+    'day', case when e.slot_id is null then e.day end,
+    'isHeld', e.status = 'offered', 'address', f.address, 'supportContact', f.support_contact
+  ) || app_private.conditions_of_entry(e) else '{}' end
   from app_public.waitlist_entries e
   join app_public.offerings f on f.id = e.offering_id
-  join app_public.organizations g on g.id = f.organization_id
-  join app_public.policy_versions p on p.id = e.policy_version_id
-  left join app_public.bookings h on h.id = e.hold_id
   where e.id = coalesce(link.entry_id, (app_private.request_of_link(link)).entry_id)
 $function$;
 comment on function app_private.link_entry(app_private.link_tokens,boolean) is 'What the page of a link shows of the waitlist entry.';
@@ -7081,8 +7433,8 @@ comment on function app_private.link_entry(app_private.link_tokens,boolean) is '
 CREATE OR REPLACE FUNCTION app_private.link_expiry(action app_private.link_action, booking app_public.bookings, entry app_public.waitlist_entries)
  RETURNS timestamp with time zone
  LANGUAGE sql
-RETURN CASE action WHEN 'magic'::app_private.link_action THEN (app_private.clock() + '00:15:00'::interval) WHEN 'reset'::app_private.link_action THEN (app_private.clock() + '01:00:00'::interval) WHEN 'verify'::app_private.link_action THEN (app_private.clock() + '48:00:00'::interval) WHEN 'unsubscribe'::app_private.link_action THEN (app_private.clock() + '8760:00:00'::interval) WHEN 'confirm_delivery'::app_private.link_action THEN COALESCE((booking).delivery_answer_by, (booking).ends_at) WHEN 'cancel_series'::app_private.link_action THEN (SELECT max(b.ends_at) AS max FROM app_public.bookings b WHERE (b.series_id = (link_expiry.booking).series_id)) ELSE COALESCE((booking).ends_at, (entry).ends_at) END;
-comment on function app_private.link_expiry(app_private.link_action,app_public.bookings,app_public.waitlist_entries) is 'How long a link is valid: sign-in 15 minutes, password reset an hour, verification two days, unsubscription a year, the confirmation of a delivery until it is completed without, that to a series until its last end, everything else until the end of what it is about.';
+RETURN CASE action WHEN 'magic'::app_private.link_action THEN (app_private.clock() + '00:15:00'::interval) WHEN 'reset'::app_private.link_action THEN (app_private.clock() + '01:00:00'::interval) WHEN 'verify'::app_private.link_action THEN (app_private.clock() + '48:00:00'::interval) WHEN 'unsubscribe'::app_private.link_action THEN (app_private.clock() + '8760:00:00'::interval) WHEN 'confirm_delivery'::app_private.link_action THEN COALESCE((booking).delivery_answer_by, (booking).ends_at) WHEN 'pay'::app_private.link_action THEN (GREATEST((booking).ends_at, app_private.clock()) + '720:00:00'::interval) WHEN 'cancel_series'::app_private.link_action THEN (SELECT max(b.ends_at) AS max FROM app_public.bookings b WHERE (b.series_id = (link_expiry.booking).series_id)) ELSE CASE WHEN (action = ANY (ARRAY['cancel_series'::app_private.link_action, 'approve_series'::app_private.link_action, 'reject_series'::app_private.link_action])) THEN (SELECT max(b.ends_at) AS max FROM app_public.bookings b WHERE (b.series_id = (link_expiry.booking).series_id)) ELSE COALESCE((booking).ends_at, (entry).ends_at) END END;
+comment on function app_private.link_expiry(app_private.link_action,app_public.bookings,app_public.waitlist_entries) is 'How long a link is valid: sign-in 15 minutes, password reset an hour, verification two days, unsubscription a year, the confirmation of a delivery until it is completed without, that to a series until its last end, that to pay for thirty days after the end, everything else until the end of what it is about.';
 
 CREATE OR REPLACE FUNCTION app_private.link_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)
  RETURNS TABLE(resource_id uuid, day date, sent integer, followed integer)
@@ -7097,7 +7449,9 @@ AS $function$
     select b.resource_id, b.starts_at, b.zone, t.used_at
     from app_private.figure_bookings(offering_ids, link_figures.resource_id, from_day, to_day, interval '0') b
     join app_private.link_tokens t on t.booking_id = b.id
-    where t.action in ('confirm', 'cancel', 'approve', 'reject', 'confirm_delivery')
+    -- Of those that are older not all links are left, and figures_of says nothing.
+    where b.starts_at > (select app_private.clock()) - interval '792 hours'
+      and t.action in ('confirm', 'cancel', 'approve', 'reject', 'confirm_delivery')
     union all
     select u.resource_id, e.starts_at, u.zone, t.used_at
     from uses u
@@ -7125,8 +7479,13 @@ begin
     when 'confirm', 'cancel', 'approve', 'reject', 'confirm_delivery' then
       select app_private.booking_link_standing(link.action, b, v_now) into v_standing
       from app_public.bookings b where b.id = link.booking_id;
+    when 'pay' then
+      select app_private.pay_link_standing(b, v_now) into v_standing from app_public.bookings b where b.id = link.booking_id;
     when 'cancel_series' then
       select app_private.series_link_standing(b) into v_standing
+      from app_public.bookings b where b.id = link.booking_id;
+    when 'approve_series', 'reject_series' then
+      select app_private.series_answer_standing(link, b) into v_standing
       from app_public.bookings b where b.id = link.booking_id;
     when 'claim', 'decline', 'leave' then
       select app_private.entry_link_standing(link.action, e, b, v_now) into v_standing
@@ -7157,7 +7516,8 @@ CREATE OR REPLACE FUNCTION app_private.live_bookings_with_links(delivery app_pub
 AS $function$
   select jsonb_agg(app_private.booking_as_json(b) || jsonb_build_object('tokens', app_private.issue_links(
       delivery, note,
-      case when app_private.asks_confirmation(b) then '{confirm,cancel}' else '{cancel}' end::app_private.link_action[],
+      case when app_private.asks_confirmation(b) then '{confirm,cancel}' when b.awaits_payment then '{pay,cancel}'
+        else '{cancel}' end::app_private.link_action[],
       b, null)) order by b.starts_at)
   from app_public.bookings b
   where b.customer_id = note.customer_id and b.status in ('pending', 'confirmed')
@@ -7518,6 +7878,26 @@ end
 $function$;
 comment on function app_private.lock_served_booking(uuid) is 'Locks a booking the caller manages or serves. Errors: RSNTF.';
 
+CREATE OR REPLACE FUNCTION app_private.lock_served_series(booking_id uuid, scope app_public.series_scope)
+ RETURNS app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  -- Before the locks as well: a stranger who had to wait would learn that there is such a booking.
+  perform from app_public.bookings b where b.id = lock_served_series.booking_id and app_private.serves(b);
+  if found then
+    v_booking := app_private.lock_series(booking_id, scope);
+  end if;
+  if v_booking.id is null or not app_private.serves(v_booking) then
+    perform app_private.fail('RSNTF', 'There is no such booking.');
+  end if;
+  return v_booking;
+end
+$function$;
+comment on function app_private.lock_served_series(uuid,app_public.series_scope) is 'Locks a series by a booking of it that the caller manages or serves. Errors: RSNTF, RSARG.';
+
 CREATE OR REPLACE FUNCTION app_private.lock_slot(slot_id uuid)
  RETURNS app_public.slots
  LANGUAGE plpgsql
@@ -7548,11 +7928,12 @@ CREATE OR REPLACE FUNCTION app_private.longest_booking(offering_ids uuid[])
  LANGUAGE sql
  STABLE
 AS $function$
-  select coalesce(max(v.max_duration), interval '24 hours')
-  from app_public.policy_versions v
-  where v.organization_id in (select f.organization_id from app_public.offerings f where f.id = any (offering_ids))
+  select greatest(coalesce(max(v.max_duration), interval '24 hours'), max(f.duration))
+  from app_public.offerings f
+  join app_public.policy_versions v on v.organization_id = f.organization_id
+  where f.id = any (offering_ids)
 $function$;
-comment on function app_private.longest_booking(uuid[]) is 'How long a booking can be by any policy: one that began so much earlier may still be there.';
+comment on function app_private.longest_booking(uuid[]) is 'How long a booking can be by any policy, or what an offering takes: one that began so much earlier may still be there.';
 
 CREATE OR REPLACE FUNCTION app_private.look_up_booking(reference text, email text, organization_slug text DEFAULT NULL::text)
  RETURNS app_private.look_up
@@ -7649,6 +8030,7 @@ begin
       select app_private.request_as_json(r) || jsonb_build_object('offerExpiresAt', r.expires_at)
       from app_private.guest_requests r where r.notification_id = v_note.id) end,
     'payment', app_private.payment_as_json((v_note.data ->> 'paymentId')::uuid),
+    'payments', app_private.payments_with_links(delivery, v_note),
     'slot', app_private.slot_as_json((v_note.data ->> 'slotId')::uuid),
     'occurrences', app_private.occurrences_as_json(v_note.data -> 'bookingIds'),
     'bookings', case when v_note.kind = 'links_again' then app_private.live_bookings_with_links(delivery, v_note) end,
@@ -7680,7 +8062,7 @@ begin
   end if;
   v_hold := app_private.insert_booking(
     entry.offering_id, entry.customer_id, v_policy, tstzrange(entry.starts_at, entry.ends_at),
-    app_private.party_of(entry), app_private.wishes_of(entry), null, v_now, row('held', null, null, null, null, null)::app_private.booking_terms,
+    app_private.party_of(entry), app_private.wishes_of(entry), null, v_now, row('held', null, null, null, null, null, null)::app_private.booking_terms,
     entry.last_call_at, entry.slot_id, entry.room);
   update app_public.waitlist_entries e
   set status = 'offered', hold_id = v_hold.id, offered_at = v_now, offered_from = freed, offer_expires_at = null,
@@ -7975,6 +8357,20 @@ end
 $function$;
 comment on function app_private.merge_customers(uuid[],uuid) is 'Moves everything of some guests to one customer. The caller has locked them all.';
 
+CREATE OR REPLACE FUNCTION app_private.messages_about(payment app_public.payments)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select count(*)
+  from app_public.bookings b
+  join app_public.notifications n on n.customer_id = b.customer_id
+  where b.id = payment.booking_id
+    and (n.kind = 'payment_due' and n.data ->> 'paymentId' = payment.id::text
+      or n.kind = 'series_payment_due' and n.data -> 'paymentIds' ? payment.id::text)
+$function$;
+comment on function app_private.messages_about(app_public.payments) is 'How often its customer was told that a payment is due.';
+
 CREATE OR REPLACE FUNCTION app_private.minor_unit(currency text)
  RETURNS numeric
  LANGUAGE sql
@@ -8067,6 +8463,18 @@ end
 $function$;
 comment on function app_private.move_places(app_public.bookings,app_public.slots,app_private.party,boolean) is 'Moves a locked booking to another slot, changes its party, or both; hands on what is left over. Errors: RSTIM, RSBLK, RSLIM, RSFUL.';
 
+CREATE OR REPLACE FUNCTION app_private.moved_start(booking app_public.bookings, shift_days integer, local_start time without time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case when coalesce(shift_days, 0) = 0 and moved_start.local_start is null then booking.starts_at
+    else app_private.wall_time(l.at::date + coalesce(shift_days, 0) + coalesce(moved_start.local_start, l.at::time), z.zone) end
+  from (select app_private.zone_of(booking.offering_id) as zone) z
+  cross join lateral (select booking.starts_at at time zone z.zone as at) l
+$function$;
+comment on function app_private.moved_start(app_public.bookings,integer,time without time zone) is 'When a booking of a series begins so many days later, at the same local time or another. Errors: RSTIM skipped by daylight saving.';
+
 CREATE OR REPLACE FUNCTION app_private.name_offerings(membership app_public.memberships, offering_ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
@@ -8158,12 +8566,12 @@ AS $function$
 $function$;
 comment on function app_private.nearest_slots(app_public.slots,integer,app_public.policy_versions,timestamp with time zone) is 'The three slots nearest in time with room for a party, within thirty days.';
 
-CREATE OR REPLACE FUNCTION app_private.needs_approval(policy app_public.policy_versions, customer_id uuid, at timestamp with time zone)
+CREATE OR REPLACE FUNCTION app_private.needs_approval(policy app_public.policy_versions, customer_id uuid, price numeric, at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
  STABLE
-RETURN CASE WHEN (policy).requires_approval THEN true ELSE (app_private.offences_over_limit(customer_id, policy, at) IS NOT NULL) END;
-comment on function app_private.needs_approval(app_public.policy_versions,uuid,timestamp with time zone) is 'Whether a manager has to agree to what a customer books, claims or moves: always under this policy, or because of what they did not use lately. Asked after the locks.';
+RETURN CASE WHEN (policy).requires_approval THEN true WHEN (((policy).offender_demand = 'deposit'::app_public.offender_demand) AND (price > (0)::numeric)) THEN false ELSE (app_private.offences_over_limit(customer_id, policy, at) IS NOT NULL) END;
+comment on function app_private.needs_approval(app_public.policy_versions,uuid,numeric,timestamp with time zone) is 'Whether a manager has to agree to what a customer books, claims or moves at a price: always under this policy, or because of what they did not use lately. Asked after the locks.';
 
 CREATE OR REPLACE FUNCTION app_private.new_reference(organization_id uuid, at timestamp with time zone)
  RETURNS text
@@ -8343,6 +8751,26 @@ $function$;
 grant execute on function app_private.note_deadline_failure(uuid,text,text) to reslot_worker;
 comment on function app_private.note_deadline_failure(uuid,text,text) is 'Leaves a trace of a failed job where admins look (job_health), and of a booking also where its managers do.';
 
+CREATE OR REPLACE FUNCTION app_private.note_dispute(payment_id uuid, state app_public.dispute_state)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update app_public.payments y
+  set dispute = state,
+      -- What the bank has taken is not given back as well.
+      next_attempt_at = case when state not in ('open', 'lost') and y.refund_due > y.refunded
+        then coalesce(y.next_attempt_at, app_private.clock()) end
+  where y.id = note_dispute.payment_id and y.method = 'stripe'
+    -- An end is final, and what comes late changes nothing.
+    and (y.dispute is null or y.dispute < state and y.dispute not in ('won', 'lost'));
+  if found then
+    perform app_private.tell_of_trouble(note_dispute.payment_id, state::text);
+  end if;
+end
+$function$;
+comment on function app_private.note_dispute(uuid,app_public.dispute_state) is 'A customer had their bank ask for their money; managers are told. While it has the money, nothing is given back.';
+
 CREATE OR REPLACE FUNCTION app_private.note_freed_places(slot_id uuid)
  RETURNS void
  LANGUAGE sql
@@ -8379,9 +8807,9 @@ CREATE OR REPLACE FUNCTION app_private.note_modification(before app_public.booki
 AS $function$
   insert into app_public.booking_modifications (
     organization_id, booking_id, modified_by, from_slot_id, to_slot_id, from_starts_at, to_starts_at, from_ends_at,
-    to_ends_at, from_party_size, to_party_size, from_price, to_price)
+    to_ends_at, from_party_size, to_party_size, from_price, to_price, from_provider_id, to_provider_id)
   select after.organization_id, after.id, app_private.current_user_id(), before.slot_id, after.slot_id, before.starts_at,
-    after.starts_at, before.ends_at, after.ends_at, before.party_size, after.party_size, before.price, after.price
+    after.starts_at, before.ends_at, after.ends_at, before.party_size, after.party_size, before.price, after.price, before.provider_id, after.provider_id
   where (before.starts_at, before.ends_at, before.party_size, before.price, before.adults, before.children)
     is distinct from (after.starts_at, after.ends_at, after.party_size, after.price, after.adults, after.children)
     or before.slot_id is distinct from after.slot_id or before.provider_id is distinct from after.provider_id
@@ -8406,7 +8834,7 @@ begin
       refunding = case when y.refunding > v_total then y.refunding end,
       next_attempt_at = case
         when y.refunding > v_total then y.next_attempt_at
-        when y.method = 'stripe' and y.refund_due > v_total then app_private.clock() end,
+        when app_private.gives_back_by_itself(y) and y.refund_due > v_total then app_private.clock() end,
       attempts = case when y.refunding > v_total then y.attempts else 0 end,
       error_code = case when y.refunding > v_total then y.error_code end
   where y.id = v_before.id
@@ -8477,6 +8905,20 @@ begin
 end
 $function$;
 comment on function app_private.note_reminder_sent(uuid) is 'Notes on the booking when the mail server accepted its reminder (null if it bounced), and moves the confirmation deadline to leave the minimum notice.';
+
+CREATE OR REPLACE FUNCTION app_private.note_returned(payment_id uuid, amount numeric)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update app_public.payments y set returned = least(y.returned + note_returned.amount, y.amount)
+  where y.id = note_returned.payment_id and y.method = 'stripe';
+  if found then
+    perform app_private.tell_of_trouble(note_returned.payment_id, 'returned', note_returned.amount);
+  end if;
+end
+$function$;
+comment on function app_private.note_returned(uuid,numeric) is 'So much of what was given back has come back; managers are told, who have to find another way.';
 
 CREATE OR REPLACE FUNCTION app_private.notify_customer(customer_id uuid, kind text, booking_id uuid, entry_id uuid, data jsonb DEFAULT '{}'::jsonb)
  RETURNS uuid
@@ -8586,11 +9028,12 @@ CREATE OR REPLACE FUNCTION app_private.occurrences_as_json(booking_ids jsonb)
  LANGUAGE sql
  STABLE
 AS $function$
-  select jsonb_agg(jsonb_build_object('startsAt', b.starts_at, 'endsAt', b.ends_at) order by b.starts_at)
-  from app_public.bookings b
+  select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+    'startsAt', b.starts_at, 'endsAt', b.ends_at, 'providerName', r.name)) order by b.starts_at)
+  from app_public.bookings b left join app_public.resources r on r.id = b.provider_id
   where b.id in (select i::uuid from jsonb_array_elements_text(booking_ids) i)
 $function$;
-comment on function app_private.occurrences_as_json(jsonb) is 'When bookings of a series are, as mails show it.';
+comment on function app_private.occurrences_as_json(jsonb) is 'When bookings of a series are, and who serves them, as mails show it.';
 
 CREATE OR REPLACE FUNCTION app_private.offences_of(customer_id uuid, since timestamp with time zone)
  RETURNS integer
@@ -8987,19 +9430,26 @@ CREATE OR REPLACE FUNCTION app_private.parsed_rule(rrule text)
 AS $function$
 declare
   v_rule app_private.series_rule;
-  v_day constant text := '(MO|TU|WE|TH|FR|SA|SU)';
+  v_weekday constant text := '(MO|TU|WE|TH|FR|SA|SU)';
+  v_day constant text := '([+-]?[0-9]{1,2})?' || v_weekday;
+  v_two constant text := '[1-9][0-9]?';
 begin
   if length(rrule) > 500
-     or rrule !~ format('^FREQ=(DAILY|WEEKLY|MONTHLY)(;(INTERVAL=[1-9][0-9]?|COUNT=[1-9][0-9]{0,3}|UNTIL=[0-9]{8}|WKST=MO'
-       '|BYDAY=([+-]?[1-5])?%1$s(,([+-]?[1-5])?%1$s)*|BYMONTHDAY=-?[1-9][0-9]?(,-?[1-9][0-9]?)*))*$', v_day)
+     or rrule !~ format('^FREQ=(DAILY|WEEKLY|MONTHLY|YEARLY)(;(INTERVAL=%1$s|COUNT=[1-9][0-9]{0,3}|UNTIL=[0-9]{8}|WKST=%2$s'
+       '|BYDAY=%3$s(,%3$s)*|BYMONTHDAY=-?%1$s(,-?%1$s)*|BYMONTH=%1$s(,%1$s)*|BYSETPOS=-?%1$s[0-9]?(,-?%1$s[0-9]?)*))*$',
+       v_two, v_weekday, v_day)
      or rrule ~ ';([A-Z]+)=.*;\1=' then
-    perform app_private.fail('RSARG', 'A rule is made of FREQ (DAILY, WEEKLY or MONTHLY), INTERVAL, BYDAY, BYMONTHDAY, COUNT and UNTIL (a date), each once, such as FREQ=WEEKLY;BYDAY=TU;COUNT=10.');
+    perform app_private.fail('RSARG', 'A rule is made of FREQ (DAILY, WEEKLY, MONTHLY or YEARLY), INTERVAL, BYMONTH, BYMONTHDAY, BYDAY, BYSETPOS, WKST, COUNT and UNTIL (a date), each once, such as FREQ=WEEKLY;BYDAY=TU;COUNT=10.');
   end if;
   v_rule.freq := substring(rrule from '^FREQ=([A-Z]+)');
   v_rule.every := coalesce(substring(rrule from ';INTERVAL=([0-9]+)')::integer, 1);
   v_rule.times := substring(rrule from ';COUNT=([0-9]+)')::integer;
   v_rule.weekdays := string_to_array(substring(rrule from ';BYDAY=([^;]+)'), ',');
   v_rule.month_days := string_to_array(substring(rrule from ';BYMONTHDAY=([^;]+)'), ',')::integer[];
+  v_rule.months := string_to_array(substring(rrule from ';BYMONTH=([^;]+)'), ',')::integer[];
+  v_rule.positions := string_to_array(substring(rrule from ';BYSETPOS=([^;]+)'), ',')::integer[];
+  v_rule.week_start := coalesce(
+    array_position('{MO,TU,WE,TH,FR,SA,SU}'::text[], substring(rrule from ';WKST=([A-Z]+)')), 1);
   begin
     v_rule.until := make_date(substring(rrule from ';UNTIL=([0-9]{4})')::integer,
       substring(rrule from ';UNTIL=[0-9]{4}([0-9]{2})')::integer, substring(rrule from ';UNTIL=[0-9]{6}([0-9]{2})')::integer);
@@ -9007,15 +9457,7 @@ begin
     when datetime_field_overflow then
       perform app_private.fail('RSARG', 'The date in UNTIL does not exist.');
   end;
-  if num_nonnulls(v_rule.times, v_rule.until) <> 1 then
-    perform app_private.fail('RSARG', 'Say either how often (COUNT) or until which date (UNTIL).');
-  elsif v_rule.freq <> 'MONTHLY' and substring(rrule from ';BYDAY=([^;]+)') ~ '[0-9]' then
-    perform app_private.fail('RSARG', 'Only months have a first or last weekday.');
-  elsif v_rule.freq = 'WEEKLY' and v_rule.month_days is not null or exists (
-    select from unnest(v_rule.month_days) d where abs(d) > 31
-  ) then
-    perform app_private.fail('RSARG', 'BYMONTHDAY has days from 1 to 31, or from -1 to -31, and does not go with weeks.');
-  end if;
+  perform app_private.check_rule(v_rule);
   return v_rule;
 end
 $function$;
@@ -9055,13 +9497,29 @@ AS $function$
 $function$;
 comment on function app_private.pass_over(uuid[],tstzrange,uuid) is 'Marks the other entries of a customer who has just let go of this room, and unmarks everybody else''s.';
 
+CREATE OR REPLACE FUNCTION app_private.pay_link_standing(booking app_public.bookings, now_at timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when booking.status = 'held' then 'unknown'
+    when booking.status = 'expired' or booking.awaits_payment and booking.request_expires_at <= pay_link_standing.now_at
+      then 'unpaid'
+    when app_private.is_paid_by_link(booking.id) then 'ready'
+    when booking.status in ('cancelled', 'auto_cancelled', 'rejected') then booking.status::text
+    else 'done'
+  end
+$function$;
+comment on function app_private.pay_link_standing(app_public.bookings,timestamp with time zone) is 'Where a link to pay stands: ready, done (nothing is left to pay), or why it comes too late.';
+
 CREATE OR REPLACE FUNCTION app_private.payment_as_json(payment_id uuid)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
 AS $function$
   select jsonb_build_object(
-    'id', y.id, 'amount', y.amount, 'currency', y.currency, 'purpose', y.purpose, 'byStripe', y.provider = 'stripe',
+    'id', y.id, 'amount', y.amount, 'currency', y.currency, 'purpose', y.purpose,
     'dueAt', case when b.awaits_payment then b.request_expires_at end, 'pending', b.awaits_payment)
   from app_public.payments y join app_public.bookings b on b.id = y.booking_id
   where y.id = payment_as_json.payment_id
@@ -9127,6 +9585,20 @@ begin
 end
 $function$;
 comment on function app_private.payments_check_transition() is 'Holds payments to the transition table. Errors: RSSTA.';
+
+CREATE OR REPLACE FUNCTION app_private.payments_with_links(delivery app_public.deliveries, note app_public.notifications)
+ RETURNS jsonb
+ LANGUAGE sql
+AS $function$
+  select jsonb_agg(app_private.payment_as_json(y.id) || jsonb_strip_nulls(jsonb_build_object(
+    'startsAt', b.starts_at, 'endsAt', b.ends_at, 'providerName', r.name,
+    'tokens', app_private.issue_links(delivery, note, '{pay}', b, null))) order by b.starts_at)
+  from app_public.payments y
+  join app_public.bookings b on b.id = y.booking_id
+  left join app_public.resources r on r.id = b.provider_id
+  where y.id in (select i::uuid from jsonb_array_elements_text(note.data -> 'paymentIds') i) and app_private.is_open(y.status)
+$function$;
+comment on function app_private.payments_with_links(app_public.deliveries,app_public.notifications) is 'What is still to be paid of what a message is about, with the dates it is for.';
 
 CREATE OR REPLACE FUNCTION app_private.photo_files_to_remove(after uuid DEFAULT NULL::uuid, batch integer DEFAULT 100)
  RETURNS SETOF uuid
@@ -9750,34 +10222,30 @@ CREATE OR REPLACE FUNCTION app_private.refill_figures(offering_ids uuid[], resou
  LANGUAGE sql
  STABLE
 AS $function$
-  -- Two that overlap have a local day in common, and their resource (or, where none is needed, their offering).
-  with known as materialized (
-    select b.id, b.slot_id, b.resource_id, b.starts_at, b.ends_at, b.made_at, b.ended_at, d.first, d.last, b.shared,
-      b.offering_id, b.starts_at >= b.since and b.starts_at < b.until and b.ended_at < b.starts_at
-        and b.status in ('cancelled', 'auto_cancelled', 'rejected', 'expired') as is_release
-    from app_private.figure_bookings(offering_ids, refill_figures.resource_id, from_day, to_day, margin) b
-    cross join lateral (
-      select (b.starts_at at time zone b.zone)::date as first,
-        ((b.ends_at - interval '1 microsecond') at time zone b.zone)::date as last) d
-    where not b.unclaimed
+  with uses as materialized (
+    select u.*, (
+      select make_interval(secs => date_part('epoch', max(n.ends_at - n.starts_at)))
+      from app_public.bookings n
+      where n.offering_id = u.offering_id and n.starts_at >= u.since - margin and n.starts_at < u.until + margin) as longest
+    from app_private.figure_uses(offering_ids, refill_figures.resource_id, from_day, to_day) u
   ),
-  spread as not materialized (
-    select k.*, k.first as covered from known k
-    union all
-    select k.*, k.first + n from known k cross join lateral generate_series(1, k.last - k.first) n where k.first < k.last
-  ),
-  released as (
-    select k.resource_id, k.first as day, k.id, min(extract(epoch from n.made_at - k.ended_at))::float as seconds
-    from spread k
-    left join spread n
-      on n.resource_id = k.resource_id and n.covered = k.covered and n.id <> k.id and n.made_at >= k.ended_at
-      and n.starts_at < k.ends_at and n.ends_at > k.starts_at
-      -- What many can use at once was not free only for being let go.
-      and case when k.slot_id is not null then n.slot_id = k.slot_id else n.offering_id = k.offering_id or not k.shared end
-    where k.is_release
-    group by 1, 2, 3
+  released as materialized (
+    select k.resource_id, case when by_day then (k.starts_at at time zone k.zone)::date else from_day end as day,
+      extract(epoch from (
+        select min(n.made_at)
+        from uses u
+        join app_public.bookings n
+          on n.offering_id = u.offering_id and n.starts_at > k.starts_at - u.longest and n.starts_at < k.ends_at
+          and n.ends_at > k.starts_at and n.made_at >= k.ended_at and not n.unclaimed and n.id <> k.id
+          and (not u.in_pool or n.provider_id = u.resource_id) and (k.slot_id is null or n.slot_id = k.slot_id)
+        where u.resource_id = k.resource_id
+          -- What many can use at once was not free only for being let go.
+          and (u.offering_id = k.offering_id or not k.shared and k.slot_id is null)) - k.ended_at)::float as seconds
+    from app_private.figure_bookings(offering_ids, refill_figures.resource_id, from_day, to_day, interval '0') k
+    where not k.unclaimed and k.ended_at < k.starts_at
+      and k.status in ('cancelled', 'auto_cancelled', 'rejected', 'expired')
   )
-  select r.resource_id, case when by_day then r.day else from_day end, count(*), count(r.seconds),
+  select r.resource_id, r.day, count(*), count(r.seconds),
     percentile_cont('{0.5,0.9}'::double precision[]) within group (order by r.seconds)
   from released r
   group by 1, 2
@@ -9819,6 +10287,24 @@ CREATE OR REPLACE FUNCTION app_private.refund_share(starts_at timestamp with tim
  IMMUTABLE
 RETURN CASE WHEN (app_private.elapsed(now_at, starts_at) >= (policy).full_refund_until) THEN (1)::numeric WHEN (app_private.elapsed(now_at, starts_at) >= (policy).half_refund_until) THEN 0.5 ELSE (0)::numeric END;
 comment on function app_private.refund_share(timestamp with time zone,app_public.policy_versions,timestamp with time zone) is 'The part of its price that a cancellation gives back so long before the start.';
+
+CREATE OR REPLACE FUNCTION app_private.refuse_all(requests app_public.bookings[], reason text)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_refused uuid[] := '{}';
+begin
+  foreach v_booking in array requests loop
+    v_booking := app_private.end_booking(v_booking.id, 'rejected', reason, refund => v_booking.price);
+    v_refused := v_refused || v_booking.id;
+    return next v_booking;
+  end loop;
+  perform app_private.tell_of_series(v_refused, 'series_rejected', jsonb_build_object('reason', reason));
+end
+$function$;
+comment on function app_private.refuse_all(app_public.bookings[],text) is 'Declines locked requests of a series, and tells of all at once.';
 
 CREATE OR REPLACE FUNCTION app_private.refuse_blackout(blackout app_public.blackouts)
  RETURNS void
@@ -10194,9 +10680,10 @@ AS $function$
   select jsonb_build_object(
     'offeringId', f.id, 'offeringName', f.name, 'address', f.address, 'supportContact', f.support_contact,
     'timeZone', app_private.zone_of(f.id), 'startsAt', lower(request.during), 'endsAt', upper(request.during),
-    'partySize', request.party_size, 'currency', g.currency, 'needsApproval', p.requires_approval,
-    'price', case when request.slot_id is null then f.price else
-      (app_private.quote_for_slot(request.slot_id, app_private.places_for(app_private.party_of_request(request), p), p)).price end)
+    'partySize', request.party_size)
+    || app_private.conditions(p, request.customer_id, case when request.slot_id is null then f.price else
+      (app_private.quote_for_slot(request.slot_id, app_private.places_for(app_private.party_of_request(request), p), p)).price end,
+      g.currency)
   from app_public.offerings f
   join app_public.organizations g on g.id = f.organization_id
   cross join app_private.policy_of(f) p
@@ -10395,6 +10882,28 @@ end
 $function$;
 comment on function app_private.requested_room(uuid,uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone) is 'The range a client asked for; none with a slot. Errors: RSARG, RSTIM.';
 
+CREATE OR REPLACE FUNCTION app_private.requests_of_link(link app_private.link_tokens)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select r.* from app_public.bookings b
+  cross join lateral app_private.rest_of_series(b, 'all') r
+  where b.id = link.booking_id and r.status = 'pending' and not r.awaits_payment
+    and r.request_expires_at > (select app_private.clock()) and app_private.user_serves(link.user_id, r)
+$function$;
+comment on function app_private.requests_of_link(app_private.link_tokens) is 'What of a series waits for the answer of the bearer of a link.';
+
+CREATE OR REPLACE FUNCTION app_private.requests_of_series(booking app_public.bookings, scope app_public.series_scope)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select r.* from app_private.rest_of_series(booking, scope) r
+  where r.status = 'pending' and not r.awaits_payment and app_private.serves(r)
+$function$;
+comment on function app_private.requests_of_series(app_public.bookings,app_public.series_scope) is 'What of a series waits for a yes or no that the caller may give: of one of several providers, what they would serve.';
+
 CREATE OR REPLACE FUNCTION app_private.require_admin()
  RETURNS void
  LANGUAGE plpgsql
@@ -10559,26 +11068,32 @@ CREATE OR REPLACE FUNCTION app_private.retime_booking(booking app_public.booking
  LANGUAGE plpgsql
 AS $function$
 declare
+  v_demands_deposit boolean := case when as_manager then booking.demands_deposit
+    else app_private.demands_deposit(policy, booking.customer_id, booking.price, now_at) end;
   v_terms app_private.booking_terms;
   v_booking app_public.bookings;
 begin
   v_terms := app_private.terms_of(policy, lower(during), now_at,
-    not as_manager and app_private.needs_approval(policy, booking.customer_id, now_at));
+    case when not as_manager and app_private.needs_approval(policy, booking.customer_id, booking.price, now_at)
+      then app_private.answer_by(policy, booking.offering_id, booking.provider_id, lower(during), now_at, now_at) end);
   if booking.attendance_confirmed_how = 'not_needed' and v_terms.status = 'confirmed' then
     -- That was no answer to a reminder: whoever could not be asked before cannot be asked now.
     v_terms.confirm_by := null;
     v_terms.attendance_confirmed_at := now_at;
     v_terms.attendance_confirmed_how := 'not_needed';
   end if;
+  if booking.awaits_payment or v_demands_deposit and not as_manager then
+    v_terms := app_private.until_paid(v_terms, policy,
+      app_private.to_be_paid_first(policy, booking.price, booking.currency, v_demands_deposit)
+        - app_private.kept_of(booking.id), lower(during), now_at);
+  end if;
   -- Whoever has still to pay has no longer for having moved.
   if booking.awaits_payment then
-    v_terms := app_private.until_paid(v_terms, policy,
-      app_private.to_be_paid_first(policy, booking.price, booking.currency) - app_private.kept_of(booking.id), lower(during), now_at);
     v_terms.request_expires_at := least(v_terms.request_expires_at, booking.request_expires_at);
   end if;
   update app_public.bookings b
   set starts_at = lower(during), ends_at = upper(during), room = retime_booking.room,
-      awaits_payment = coalesce(v_terms.awaits_payment, false),
+      awaits_payment = coalesce(v_terms.awaits_payment, false), demands_deposit = v_demands_deposit,
       status = v_terms.status, request_expires_at = v_terms.request_expires_at, confirm_by = v_terms.confirm_by,
       attendance_confirmed_at = v_terms.attendance_confirmed_at,
       attendance_confirmed_how = v_terms.attendance_confirmed_how,
@@ -10877,14 +11392,34 @@ $function$;
 grant execute on function app_private.send_links_again(text,text) to reslot_app;
 comment on function app_private.send_links_again(text,text) is 'Mails the links of what is coming up to an address, at most three times an hour and organisation. Whether anybody has the address cannot be seen. Errors: RSARG, RSNTF no such organisation.';
 
+CREATE OR REPLACE FUNCTION app_private.series_answer_standing(link app_private.link_tokens, booking app_public.bookings)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select case
+    when exists (select from app_private.requests_of_link(link)) then 'ready'
+    when exists (
+      select from app_public.bookings b
+      where b.series_id = booking.series_id and b.answered_at is not null
+        and (b.status = 'rejected') = (link.action = 'reject_series')) then 'done'
+    else app_private.booking_link_standing(
+      case link.action when 'approve_series' then 'approve' else 'reject' end::app_private.link_action, booking,
+      (select app_private.clock())) end
+$function$;
+comment on function app_private.series_answer_standing(app_private.link_tokens,app_public.bookings) is 'Where a link stands that answers the requests of a series: ready, done, or why it comes too late.';
+
 CREATE OR REPLACE FUNCTION app_private.series_dates(series app_public.recurring_bookings, policy app_public.policy_versions)
  RETURNS date[]
  LANGUAGE plpgsql
  STABLE
 AS $function$
 declare
-  v_dates date[] := array(select app_private.dates_of_rule(
-    app_private.parsed_rule(series.rrule), series.first_date, policy.series_max_occurrences + 1));
+  -- What is left out was counted by COUNT, and does not count here.
+  v_dates date[] := array(
+    select d from app_private.dates_of_rule(app_private.parsed_rule(series.rrule), series.first_date,
+      policy.series_max_occurrences + cardinality(series.except_dates) + 1) d
+    where d <> all (series.except_dates));
 begin
   if v_dates = '{}' then
     perform app_private.fail('RSARG', 'This rule has no dates.');
@@ -10895,7 +11430,7 @@ begin
   return v_dates;
 end
 $function$;
-comment on function app_private.series_dates(app_public.recurring_bookings,app_public.policy_versions) is 'The dates of a series. Errors: RSARG no rule, or none; RSLIM too many.';
+comment on function app_private.series_dates(app_public.recurring_bookings,app_public.policy_versions) is 'The dates of a series, without those that are left out. Errors: RSARG no rule, or none; RSLIM too many.';
 
 CREATE OR REPLACE FUNCTION app_private.series_link_standing(booking app_public.bookings)
  RETURNS text
@@ -11056,7 +11591,8 @@ begin
   if v_booking.awaits_payment then
     select * into v_policy from app_public.policy_versions p where p.id = v_booking.policy_version_id;
     v_booking := app_private.set_terms(v_booking.id,
-      app_private.terms_of(v_policy, v_booking.starts_at, v_booking.made_at, false), v_booking.answered_at);
+      app_private.terms_of(v_policy, v_booking.starts_at, v_booking.made_at, null), v_booking.answered_at);
+    perform app_private.tell_provider(null, v_booking);
   end if;
   perform app_private.notify_customer(v_booking.customer_id, 'payment_received', v_booking.id, null,
     jsonb_build_object('paymentId', v_payment.id));
@@ -11148,6 +11684,21 @@ end
 $function$;
 comment on function app_private.signed_in_user_id() is 'The user who is signed in, their address proven or not. Errors: RSAUT.';
 
+CREATE OR REPLACE FUNCTION app_private.silence_ends(policy app_public.policy_versions, grace interval, offering_id uuid, provider_id uuid, since timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select app_private.after_working_grace(since,
+    app_private.in_seconds(coalesce((policy.expiry_grace_by_category ->> f.category)::interval, silence_ends.grace)),
+    coalesce((select r.time_zone from app_public.resources r where r.id = silence_ends.provider_id), app_private.zone_of(f.id)),
+    policy.expiry_skips_weekends,
+    case when policy.expiry_skips_holidays then app_private.holidays_of(f.id, silence_ends.provider_id, since) else '{}' end)
+  from app_public.offerings f
+  where f.id = silence_ends.offering_id
+$function$;
+comment on function app_private.silence_ends(app_public.policy_versions,interval,uuid,uuid,timestamp with time zone) is 'When a grace is over that begins at a moment: the one the policy names for the category of an offering, else the one given.';
+
 CREATE OR REPLACE FUNCTION app_private.slot_as_json(slot_id uuid)
  RETURNS jsonb
  LANGUAGE sql
@@ -11227,6 +11778,7 @@ begin
   end if;
   v_booking := app_private.change_provider(booking, v_provider_id);
   perform app_private.note_modification(booking, v_booking);
+  perform app_private.tell_provider(booking, v_booking);
   perform app_private.notify_customer(booking.customer_id, 'booking_modified', booking.id, null, jsonb_build_object(
     'sequence', v_booking.sequence, 'status', v_booking.status, 'actor', 'manager', 'previous', jsonb_build_object(
       'provider', app_private.previous_provider(booking, v_booking))));
@@ -11415,6 +11967,43 @@ end
 $function$;
 comment on function app_private.take_back_what_went() is 'Ends the live offers of an organisation, an offering or a resource that was archived; the entries keep their places.';
 
+CREATE OR REPLACE FUNCTION app_private.take_news(payment_id uuid, what text, details jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_intent constant text := details ->> 'intent';
+  v_early app_private.stripe_events;
+begin
+  case what
+    when 'paid' then
+      perform app_private.settle_payment(take_news.payment_id, 'stripe', v_intent);
+    when 'refunded' then
+      -- Nothing is given back that was not paid: should that news be still to come, it is here now.
+      perform app_private.settle_payment(take_news.payment_id, 'stripe', v_intent);
+      perform app_private.note_refund(take_news.payment_id, (details ->> 'refunded')::numeric);
+    when 'failed' then
+      perform app_private.fail_payment(take_news.payment_id, (details ->> 'checkout')::integer, details ->> 'code', true);
+    when 'expired' then
+      perform app_private.fail_payment(take_news.payment_id, (details ->> 'checkout')::integer, 'checkout_expired', false);
+    when 'disputed' then
+      perform app_private.note_dispute(take_news.payment_id, (details ->> 'state')::app_public.dispute_state);
+    when 'returned' then
+      perform app_private.note_returned(take_news.payment_id, (details ->> 'amount')::numeric);
+  end case;
+  -- What was told of this money before the money itself.
+  for v_early in
+    update app_private.stripe_events e set payment_id = take_news.payment_id, intent = null, what = null, details = null
+    from app_private.stripe_events o
+    where o.id = e.id and o.intent = v_intent and take_news.what in ('paid', 'refunded')
+    returning e.id, e.type, e.payment_id, e.received_at, o.intent, o.what, o.details
+  loop
+    perform app_private.take_news(take_news.payment_id, v_early.what, v_early.details);
+  end loop;
+end
+$function$;
+comment on function app_private.take_news(uuid,text,jsonb) is 'Makes of a locked payment what Stripe has told of it.';
+
 CREATE OR REPLACE FUNCTION app_private.take_room(booking app_public.bookings)
  RETURNS void
  LANGUAGE plpgsql
@@ -11456,16 +12045,26 @@ CREATE OR REPLACE FUNCTION app_private.take_stripe_event(event_id text, type tex
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
+  v_intent constant text := details ->> 'intent';
   v_payment app_public.payments;
 begin
+  -- First of all locks: of two who tell of the same money the second waits here, whatever they know of it.
+  perform pg_advisory_xact_lock(hashtextextended('reslot:intent:' || v_intent, 0)) where v_intent is not null;
   -- What we did not ask for may be somebody else's who uses the same account.
-  select * into v_payment from app_public.payments y where y.id = take_stripe_event.payment_id and y.provider = 'stripe';
-  if v_payment.id is null then
+  select * into v_payment from app_public.payments y
+  where y.provider = 'stripe' and y.id = take_stripe_event.payment_id
+    or take_stripe_event.payment_id is null and y.method = 'stripe' and y.reference = v_intent;
+  if v_payment.id is null and take_stripe_event.payment_id is null and v_intent is not null then
+    insert into app_private.stripe_events (id, type, intent, what, details)
+    values (event_id, take_stripe_event.type, v_intent, take_stripe_event.what, take_stripe_event.details)
+    on conflict on constraint stripe_events_pkey do nothing;
+    return 'not known yet';
+  elsif v_payment.id is null then
     return 'not ours';
   end if;
   -- The locks before the event's own row: whoever brings it a second time waits there and finds it taken.
   perform app_private.lock_booking(v_payment.booking_id);
-  v_payment := app_private.payment_of_intent(v_payment.id, details ->> 'intent');
+  v_payment := app_private.payment_of_intent(v_payment.id, v_intent);
   insert into app_private.stripe_events (id, type, payment_id)
   values (take_stripe_event.event_id, take_stripe_event.type, v_payment.id)
   on conflict on constraint stripe_events_pkey do nothing;
@@ -11473,28 +12072,16 @@ begin
     return 'known';
   elsif (details ->> 'currency') is distinct from lower(v_payment.currency) then
     return 'another currency';
+  elsif what = 'paid' and (details ->> 'amount')::numeric is distinct from v_payment.amount then
+    return 'another amount';
   end if;
   perform set_config('reslot.via', 'job', true);
-  case what
-    when 'paid' then
-      if (details ->> 'amount')::numeric is distinct from v_payment.amount then
-        return 'another amount';
-      end if;
-      perform app_private.settle_payment(v_payment.id, 'stripe', details ->> 'intent');
-    when 'refunded' then
-      -- Nothing is given back that was not paid: should that news be still to come, it is here now.
-      perform app_private.settle_payment(v_payment.id, 'stripe', details ->> 'intent');
-      perform app_private.note_refund(v_payment.id, (details ->> 'refunded')::numeric);
-    when 'failed' then
-      perform app_private.fail_payment(v_payment.id, (details ->> 'checkout')::integer, details ->> 'code', true);
-    when 'expired' then
-      perform app_private.fail_payment(v_payment.id, (details ->> 'checkout')::integer, 'checkout_expired', false);
-  end case;
+  perform app_private.take_news(v_payment.id, what, details);
   return what;
 end
 $function$;
 grant execute on function app_private.take_stripe_event(text,text,uuid,text,jsonb) to reslot_app;
-comment on function app_private.take_stripe_event(text,text,uuid,text,jsonb) is 'What Stripe tells of a payment, once, whatever comes first: paid, refunded (so much in total), failed, or expired.';
+comment on function app_private.take_stripe_event(text,text,uuid,text,jsonb) is 'What Stripe tells of a payment, or (without its id) of money, once, whatever comes first: paid, refunded (so much in total), failed, expired, disputed (and where that stands), or returned (so much of a refund has come back).';
 
 CREATE OR REPLACE FUNCTION app_private.tell_last_call(freeing_id uuid)
  RETURNS void
@@ -11536,11 +12123,34 @@ begin
   elsif booking.status = 'pending' then
     perform app_private.tell_who_decides(booking);
   end if;
+  perform app_private.tell_provider(null, booking);
   perform app_private.notify_customer(booking.customer_id, kind, booking.id, null,
     jsonb_build_object('sequence', booking.sequence, 'status', booking.status));
 end
 $function$;
-comment on function app_private.tell_of_booking(app_public.bookings,text) is 'Tells the customer of a new, claimed or moved booking, and who decides if it needs a yes; of what is to be paid first its payment tells.';
+comment on function app_private.tell_of_booking(app_public.bookings,text) is 'Tells the customer of a new or claimed booking, its provider, and who decides if it needs a yes; of what is to be paid first its payment tells.';
+
+CREATE OR REPLACE FUNCTION app_private.tell_of_payments(booking_ids uuid[], data jsonb DEFAULT '{}'::jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_ids uuid[];
+  v_first app_public.bookings;
+begin
+  v_ids := array(
+    select y.id from app_public.payments y join app_public.bookings b on b.id = y.booking_id
+    where b.id = any (booking_ids) and app_private.is_open(y.status) and app_private.messages_about(y) = 0
+    order by b.starts_at, y.id);
+  if v_ids = '{}' then
+    return;
+  end if;
+  select b.* into v_first from app_public.payments y join app_public.bookings b on b.id = y.booking_id where y.id = v_ids[1];
+  perform app_private.notify_customer(v_first.customer_id, 'series_payment_due', v_first.id, null,
+    jsonb_build_object('paymentIds', v_ids) || tell_of_payments.data);
+end
+$function$;
+comment on function app_private.tell_of_payments(uuid[],jsonb) is 'Tells the customer in one message what is to be paid for many bookings, as far as nobody has told them yet.';
 
 CREATE OR REPLACE FUNCTION app_private.tell_of_series(booking_ids uuid[], kind text, data jsonb DEFAULT '{}'::jsonb)
  RETURNS void
@@ -11552,7 +12162,77 @@ AS $function$
     select * from app_public.bookings b where b.id = any (booking_ids) order by b.starts_at limit 1
   ) b
 $function$;
-comment on function app_private.tell_of_series(uuid[],text,jsonb) is 'Tells the customer of many bookings at once: one message instead of one each.';
+comment on function app_private.tell_of_series(uuid[],text,jsonb) is 'Tells the customer of many bookings at once: one message instead of one each; of none nothing.';
+
+CREATE OR REPLACE FUNCTION app_private.tell_of_trouble(payment_id uuid, trouble text, amount numeric DEFAULT NULL::numeric)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select app_private.notify_managers(b.offering_id, 'payment_trouble', b.id, null, jsonb_strip_nulls(jsonb_build_object(
+    'paymentId', y.id, 'trouble', tell_of_trouble.trouble, 'amount', tell_of_trouble.amount)))
+  from app_public.payments y join app_public.bookings b on b.id = y.booking_id
+  where y.id = tell_of_trouble.payment_id
+$function$;
+comment on function app_private.tell_of_trouble(uuid,text,numeric) is 'Tells managers that a payment has gone wrong afterwards, and how.';
+
+CREATE OR REPLACE FUNCTION app_private.tell_provider(before app_public.bookings, after app_public.bookings)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  v_was_theirs boolean := before.status in ('pending', 'confirmed', 'in_progress')
+    -- Of what is not paid for yet they have only heard if they were asked.
+    and not (before.awaits_payment and before.answered_at is null);
+  v_handed_over boolean := before.provider_id is distinct from after.provider_id;
+  v_moved boolean := (before.starts_at, before.ends_at) is distinct from (after.starts_at, after.ends_at);
+  v_data jsonb := jsonb_build_object('status', after.status, 'previous', jsonb_build_object(
+    'startsAt', before.starts_at, 'endsAt', before.ends_at, 'provider', app_private.previous_provider(before, after)));
+begin
+  if v_was_theirs and (v_handed_over or after.ended_at is not null)
+     and (before.provider_id in (select app_private.own_resource_ids())) is not true then
+    -- Without the reason: it is the customer's words, and goes with them when they are erased.
+    perform app_private.notify_provider(before, 'provider_booking_gone', v_data);
+  end if;
+  if after.ended_at is not null or after.provider_id in (select app_private.own_resource_ids()) then
+    return;
+  elsif after.status = 'confirmed' and (before.status is distinct from 'confirmed' or v_handed_over or v_moved) then
+    perform app_private.notify_provider(after, 'provider_booking', v_data || jsonb_build_object('sequence', after.sequence));
+  elsif after.status = 'pending' and not after.awaits_payment and v_handed_over and before.sequence = after.sequence then
+    perform app_private.notify_provider(after, 'booking_requested', jsonb_build_object('sequence', after.sequence));
+  end if;
+end
+$function$;
+comment on function app_private.tell_provider(app_public.bookings,app_public.bookings) is 'Tells who serves a booking that it is theirs now, or moved, and who served it that it is not any more; nobody of their own deed. Of a new one there is no before.';
+
+CREATE OR REPLACE FUNCTION app_private.tell_providers_of_new_times(before app_public.bookings[], changed uuid[])
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select app_private.tell_providers_of_series(
+    array(select was from unnest(before) was join app_public.bookings b on b.id = was.id
+      where was.id = any (changed) and was.provider_id <> b.provider_id), 'provider_booking_gone');
+  select app_private.tell_providers_of_series(
+    array(select b from unnest(before) was join app_public.bookings b on b.id = was.id
+      where was.id = any (changed) and b.status = 'confirmed'
+        and (was.starts_at, was.ends_at, was.provider_id) is distinct from (b.starts_at, b.ends_at, b.provider_id)),
+    'provider_booking');
+$function$;
+comment on function app_private.tell_providers_of_new_times(app_public.bookings[],uuid[]) is 'Tells who serves the changed dates of a series when that is now, and who served them that somebody else does.';
+
+CREATE OR REPLACE FUNCTION app_private.tell_providers_of_series(bookings app_public.bookings[], kind text, of_own_deeds boolean DEFAULT false)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select app_private.notify_provider(p.bookings[1], kind, jsonb_build_object(
+    'bookingIds', array(select o.id from unnest(p.bookings) o), 'status', (p.bookings[1]).status))
+  from (
+    select array_agg(o order by o.starts_at) as bookings from unnest(tell_providers_of_series.bookings) o
+    where of_own_deeds or (o.provider_id in (select app_private.own_resource_ids())) is not true
+    group by o.provider_id
+  ) p
+  order by (p.bookings[1]).starts_at
+$function$;
+comment on function app_private.tell_providers_of_series(app_public.bookings[],text,boolean) is 'Tells each provider of several bookings in one message what of them is, or was, theirs; of their own deeds only if it says so.';
 
 CREATE OR REPLACE FUNCTION app_private.tell_slot(slot_id uuid, data jsonb)
  RETURNS integer
@@ -11576,6 +12256,14 @@ end
 $function$;
 comment on function app_private.tell_slot(uuid,jsonb) is 'Writes to everybody booked on a slot; says to how many.';
 
+CREATE OR REPLACE FUNCTION app_private.tell_together(together boolean)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  select set_config('reslot.tells_together', case when together then 'on' else '' end, true)
+$function$;
+comment on function app_private.tell_together(boolean) is 'From now on in this transaction payments are asked for without a message each, or again with one. Whoever says so tells of them (tell_of_payments); that somebody has is an invariant.';
+
 CREATE OR REPLACE FUNCTION app_private.tell_who_decides(booking app_public.bookings)
  RETURNS void
  LANGUAGE plpgsql
@@ -11589,38 +12277,43 @@ end
 $function$;
 comment on function app_private.tell_who_decides(app_public.bookings) is 'Tells the managers and the provider of a booking that it needs a yes.';
 
-CREATE OR REPLACE FUNCTION app_private.terms_of(policy app_public.policy_versions, starts_at timestamp with time zone, made_at timestamp with time zone, needs_approval boolean)
+CREATE OR REPLACE FUNCTION app_private.terms_for(policy app_public.policy_versions, customer_id uuid, price numeric, currency text, starts_at timestamp with time zone, answer_by timestamp with time zone, now_at timestamp with time zone)
+ RETURNS app_private.booking_terms
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+declare
+  v_demands_deposit boolean := app_private.demands_deposit(policy, customer_id, price, now_at);
+  v_terms app_private.booking_terms := app_private.until_paid(
+    app_private.terms_of(policy, starts_at, now_at, answer_by),
+    policy, app_private.to_be_paid_first(policy, price, currency, v_demands_deposit), starts_at, now_at);
+begin
+  v_terms.demands_deposit := v_demands_deposit;
+  return v_terms;
+end
+$function$;
+comment on function app_private.terms_for(app_public.policy_versions,uuid,numeric,text,timestamp with time zone,timestamp with time zone,timestamp with time zone) is 'What a booking begins as that a customer makes or claims now at a price: with a manager''s yes (until `answerBy`, where one is needed), something paid first, or neither.';
+
+CREATE OR REPLACE FUNCTION app_private.terms_of(policy app_public.policy_versions, starts_at timestamp with time zone, made_at timestamp with time zone, answer_by timestamp with time zone)
  RETURNS app_private.booking_terms
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE WHEN needs_approval THEN ROW('pending'::app_public.booking_status, (made_at + LEAST((policy).request_ttl, (app_private.elapsed(made_at, starts_at) / (2)::double precision))), NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source, NULL::boolean)::app_private.booking_terms WHEN (app_private.elapsed(made_at, starts_at) < (policy).confirm_if_booked_before) THEN ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, NULL::timestamp with time zone, made_at, 'booking'::app_public.confirmation_source, NULL::boolean)::app_private.booking_terms ELSE ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, (starts_at - (policy).confirm_deadline), NULL::timestamp with time zone, NULL::app_public.confirmation_source, NULL::boolean)::app_private.booking_terms END;
-comment on function app_private.terms_of(app_public.policy_versions,timestamp with time zone,timestamp with time zone,boolean) is 'What a booking made (claimed, moved) at a moment begins as: pending where a manager has to agree; with attendance confirmed if made close to its start; else to be confirmed by the deadline.';
-
-CREATE OR REPLACE FUNCTION app_private.terms_to_pay(terms app_private.booking_terms, policy app_public.policy_versions, offering app_public.offerings, slot_id uuid, party app_private.party, starts_at timestamp with time zone, now_at timestamp with time zone)
- RETURNS app_private.booking_terms
- LANGUAGE sql
- STABLE
-AS $function$
-  select app_private.until_paid(terms, policy,
-    app_private.to_be_paid_first(policy, app_private.asking_price(offering, terms_to_pay.slot_id, party, policy), g.currency),
-    terms_to_pay.starts_at, now_at)
-  from app_public.organizations g where g.id = offering.organization_id
-$function$;
-comment on function app_private.terms_to_pay(app_private.booking_terms,app_public.policy_versions,app_public.offerings,uuid,app_private.party,timestamp with time zone,timestamp with time zone) is 'Terms of a booking about to be made, as its price and its policy have them.';
+RETURN CASE WHEN (answer_by IS NOT NULL) THEN ROW('pending'::app_public.booking_status, answer_by, NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source, NULL::boolean, NULL::boolean)::app_private.booking_terms WHEN (app_private.elapsed(made_at, starts_at) < (policy).confirm_if_booked_before) THEN ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, NULL::timestamp with time zone, made_at, 'booking'::app_public.confirmation_source, NULL::boolean, NULL::boolean)::app_private.booking_terms ELSE ROW('confirmed'::app_public.booking_status, NULL::timestamp with time zone, (starts_at - (policy).confirm_deadline), NULL::timestamp with time zone, NULL::app_public.confirmation_source, NULL::boolean, NULL::boolean)::app_private.booking_terms END;
+comment on function app_private.terms_of(app_public.policy_versions,timestamp with time zone,timestamp with time zone,timestamp with time zone) is 'What a booking made (claimed, moved) at a moment begins as: pending where a manager has to agree, and by when; with attendance confirmed if made close to its start; else to be confirmed by the deadline.';
 
 CREATE OR REPLACE FUNCTION app_private.to_be_paid(booking app_public.bookings, policy app_public.policy_versions)
  RETURNS numeric
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE WHEN ((booking).status = 'completed'::app_public.booking_status) THEN CASE WHEN ((policy).payment = 'none'::app_public.payment_time) THEN (0)::numeric ELSE (booking).price END WHEN ((booking).awaits_payment OR ((booking).status = ANY (ARRAY['confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))) THEN app_private.to_be_paid_first(policy, (booking).price, (booking).currency) ELSE (0)::numeric END;
+RETURN CASE WHEN ((booking).status = 'completed'::app_public.booking_status) THEN CASE WHEN ((policy).payment = 'none'::app_public.payment_time) THEN (0)::numeric ELSE (booking).price END WHEN ((booking).awaits_payment OR ((booking).status = ANY (ARRAY['confirmed'::app_public.booking_status, 'in_progress'::app_public.booking_status, 'delivered'::app_public.booking_status]))) THEN app_private.to_be_paid_first(policy, (booking).price, (booking).currency, (booking).demands_deposit) ELSE (0)::numeric END;
 comment on function app_private.to_be_paid(app_public.bookings,app_public.policy_versions) is 'What should have been paid for a booking where it is in its life.';
 
-CREATE OR REPLACE FUNCTION app_private.to_be_paid_first(policy app_public.policy_versions, price numeric, currency text)
+CREATE OR REPLACE FUNCTION app_private.to_be_paid_first(policy app_public.policy_versions, price numeric, currency text, demands_deposit boolean)
  RETURNS numeric
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE (policy).payment WHEN 'on_booking'::app_public.payment_time THEN price WHEN 'deposit'::app_public.payment_time THEN LEAST(price, app_private.rounded((price * (policy).deposit_rate), app_private.minor_unit(currency))) ELSE (0)::numeric END;
-comment on function app_private.to_be_paid_first(app_public.policy_versions,numeric,text) is 'What a policy wants to have before a booking at that price is confirmed.';
+RETURN CASE WHEN ((policy).payment = 'on_booking'::app_public.payment_time) THEN price WHEN (((policy).payment = 'deposit'::app_public.payment_time) OR demands_deposit) THEN LEAST(price, app_private.rounded((price * (policy).deposit_rate), app_private.minor_unit(currency))) ELSE (0)::numeric END;
+comment on function app_private.to_be_paid_first(app_public.policy_versions,numeric,text,boolean) is 'What a policy wants to have before a booking at that price is confirmed; `demandsDeposit`: a deposit at least.';
 
 CREATE OR REPLACE FUNCTION app_private.told_of(slot_id uuid, message_id uuid)
  RETURNS integer
@@ -11633,6 +12326,13 @@ AS $function$
 $function$;
 comment on function app_private.told_of(uuid,uuid) is 'To how many customers of a slot a message was written.';
 
+CREATE OR REPLACE FUNCTION app_private.unless_erased(words text, customer_id uuid)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+RETURN CASE WHEN (NOT app_private.is_erased(customer_id)) THEN words ELSE NULL::text END;
+comment on function app_private.unless_erased(text,uuid) is 'What is said of a booking, which may name its customer: null once they are erased. Asked under a lock that erasing them takes as well: theirs, or that of the room of a live booking.';
+
 CREATE OR REPLACE FUNCTION app_private.unmake_admin(email text)
  RETURNS app_public.users
  LANGUAGE sql
@@ -11644,7 +12344,7 @@ CREATE OR REPLACE FUNCTION app_private.until_paid(terms app_private.booking_term
  RETURNS app_private.booking_terms
  LANGUAGE sql
  IMMUTABLE
-RETURN CASE WHEN (((terms).status = 'confirmed'::app_public.booking_status) AND (missing > (0)::numeric)) THEN ROW('pending'::app_public.booking_status, (now_at + LEAST((policy).payment_due, (app_private.elapsed(now_at, starts_at) / (2)::double precision))), NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source, true)::app_private.booking_terms ELSE terms END;
+RETURN CASE WHEN (((terms).status = 'confirmed'::app_public.booking_status) AND (missing > (0)::numeric)) THEN ROW('pending'::app_public.booking_status, (now_at + LEAST((policy).payment_due, (app_private.elapsed(now_at, starts_at) / (2)::double precision))), NULL::timestamp with time zone, NULL::timestamp with time zone, NULL::app_public.confirmation_source, true, NULL::boolean)::app_private.booking_terms ELSE terms END;
 comment on function app_private.until_paid(app_private.booking_terms,app_public.policy_versions,numeric,timestamp with time zone,timestamp with time zone) is 'Terms of a booking that has first to be paid for: pending until then, and only so long.';
 
 CREATE OR REPLACE FUNCTION app_private.use_account_link(token text, action app_private.link_action)
@@ -11684,6 +12384,22 @@ end
 $function$;
 grant execute on function app_private.use_magic_link(text,bytea) to reslot_app;
 comment on function app_private.use_magic_link(text,bytea) is 'Signs in by the link in a mail, once. Errors: RSEXP.';
+
+CREATE OR REPLACE FUNCTION app_private.user_serves(user_id uuid, booking app_public.bookings)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (
+    select from app_public.users u
+    where u.id = user_serves.user_id and u.deactivated_at is null and (u.is_admin or exists (
+      select from app_public.memberships m
+      where m.user_id = u.id and m.organization_id = booking.organization_id
+        and (m.resource_id = booking.provider_id or m.role in ('owner', 'manager') and (m.all_offerings or exists (
+          select from app_public.membership_offerings x
+          where x.membership_id = m.id and x.offering_id = booking.offering_id))))))
+$function$;
+comment on function app_private.user_serves(uuid,app_public.bookings) is 'Whether a user manages a booking or is its provider.';
 
 CREATE OR REPLACE FUNCTION app_private.utilisation_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean, margin interval)
  RETURNS TABLE(resource_id uuid, day date, open_seconds double precision, booked_seconds double precision)
@@ -12090,6 +12806,31 @@ grant execute on function app_public.accept_booking(uuid,text) to reslot_admin;
 grant execute on function app_public.accept_booking(uuid,text) to reslot_user;
 comment on function app_public.accept_booking(uuid,text) is 'For the provider and managers: agrees to a pending booking, with a note for its customer. Accepting again returns the same booking. Errors: RSNTF, RSSTA not pending, RSEXP too late, RSARG.';
 
+CREATE OR REPLACE FUNCTION app_public.accept_series(booking_id uuid, scope app_public.series_scope, note text DEFAULT NULL::text)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+  v_now timestamptz;
+begin
+  if scope = 'this' then
+    return next app_public.accept_booking(booking_id, note);
+    return;
+  end if;
+  v_booking := app_private.lock_served_series(booking_id, scope);
+  v_now := app_private.clock();
+  return query select * from app_private.agree_to_all(
+    array(select r from app_private.requests_of_series(v_booking, scope) r where r.request_expires_at > v_now),
+    app_private.checked_text(note, 500), v_now);
+end
+$function$;
+grant execute on function app_public.accept_series(uuid,app_public.series_scope,text) to reslot_admin;
+grant execute on function app_public.accept_series(uuid,app_public.series_scope,text) to reslot_user;
+comment on function app_public.accept_series(uuid,app_public.series_scope,text) is 'For the provider (of the dates that they would serve) and managers: agrees to this booking of a series, this one and those that follow, or all, as far as they wait for it, with a note for the customer, who is told once. Out come those that were agreed to; again: none. What was not answered in time stays as it is. Errors: RSNTF no such booking or not yours, RSARG not of a series, or too long; of `this` those of acceptBooking.';
+
 CREATE OR REPLACE FUNCTION app_public.alter_slot(slot_id uuid, capacity integer DEFAULT NULL::integer, min_size integer DEFAULT NULL::integer, price numeric DEFAULT NULL::numeric)
  RETURNS app_public.slots
  LANGUAGE plpgsql
@@ -12366,7 +13107,7 @@ grant execute on function app_public.blackout_conflicts(uuid,timestamp with time
 grant execute on function app_public.blackout_conflicts(uuid,timestamp with time zone,timestamp with time zone,uuid,uuid) to reslot_user;
 comment on function app_public.blackout_conflicts(uuid,timestamp with time zone,timestamp with time zone,uuid,uuid) is 'For managers, and for providers of themselves: the live bookings that a blackout of a resource, an offering or the whole organisation would hit. Errors: RSNTF, RSARG, RSTIM.';
 
-CREATE OR REPLACE FUNCTION app_public.book_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval, skip_conflicts boolean DEFAULT false, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.book_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval, skip_conflicts boolean DEFAULT false, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text, except_dates date[] DEFAULT NULL::date[])
  RETURNS app_public.recurring_bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -12374,14 +13115,16 @@ CREATE OR REPLACE FUNCTION app_public.book_series(offering_id uuid, rrule text, 
 AS $function$
 declare
   v_user app_public.users := app_private.require_user();
-  v_series app_public.recurring_bookings := app_private.checked_series(offering_id, rrule, first_date, local_start, duration);
+  v_series app_public.recurring_bookings := app_private.checked_series(offering_id, rrule, first_date, local_start, duration, except_dates);
   v_id uuid := app_private.begin_idempotent('book_series', idempotency_key,
     jsonb_build_array(offering_id, v_series.rrule, first_date, local_start, extract(epoch from v_series.duration),
-      skip_conflicts, party_size, purpose, special_requests, dietary_needs, access_needs));
+      skip_conflicts, party_size, purpose, special_requests, dietary_needs, access_needs, provider_id, customer_address,
+      customer_phone, v_series.except_dates));
 begin
   if v_id is null then
     v_series := app_private.book_occurrences(v_series, app_private.customer_of_user(v_user.id, v_series.organization_id),
-      app_private.checked_party(party_size), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs),
+      app_private.checked_party(party_size), app_private.checked_wishes(
+        purpose, special_requests, dietary_needs, access_needs, provider_id, customer_address, customer_phone),
       v_user.id, false, true, skip_conflicts);
     perform app_private.end_idempotent('book_series', idempotency_key, v_series.id);
     return v_series;
@@ -12390,11 +13133,11 @@ begin
   return v_series;
 end
 $function$;
-grant execute on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text) to reslot_admin;
-grant execute on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text) to reslot_user;
-comment on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text) is 'Books a series for the signed-in user: a booking for each date of a rule, at the same local time (see `previewSeries`; without a duration, that of the offering). If a date cannot be booked nothing is, and the details list the dates (conflicts: date, startsAt, endsAt, code, message); with `skipConflicts` those are left out. Each booking is then reminded of, confirmed, released and changed by itself. Errors: RSAUT, RSVER, RSNTF no such offering, RSARG what is no rule, RSLIM more dates than the policy allows; of a date RSTIM, RSBLK, RSLIM, RSFUL.';
+grant execute on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text,uuid,text,text,date[]) to reslot_admin;
+grant execute on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text,uuid,text,text,date[]) to reslot_user;
+comment on function app_public.book_series(uuid,text,date,time without time zone,interval,boolean,integer,text,text,text,text,text,uuid,text,text,date[]) is 'Books a series for the signed-in user: a booking for each date of a rule without `exceptDates`, at the same local time (see `previewSeries`; without a duration, that of the offering), with the provider and to the address that are named (see `createBooking`). If a date cannot be booked nothing is, and the details list the dates (conflicts: date, startsAt, endsAt, code, message); with `skipConflicts` those are left out. Each booking is then reminded of, confirmed, released and changed by itself. Errors: RSAUT, RSVER, RSNTF no such offering or provider, RSARG what is no rule, RSLIM more dates than the policy allows; of a date RSTIM, RSBLK, RSLIM, RSFUL.';
 
-CREATE OR REPLACE FUNCTION app_public.book_series_for(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval, skip_conflicts boolean DEFAULT false, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION app_public.book_series_for(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval, skip_conflicts boolean DEFAULT false, name text DEFAULT NULL::text, email text DEFAULT NULL::text, phone text DEFAULT NULL::text, locale text DEFAULT NULL::text, party_size integer DEFAULT 1, purpose text DEFAULT NULL::text, needs_confirmation boolean DEFAULT true, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, idempotency_key text DEFAULT NULL::text, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text, except_dates date[] DEFAULT NULL::date[])
  RETURNS app_public.recurring_bookings
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -12409,14 +13152,15 @@ begin
   elsif coalesce(needs_confirmation, true) and app_private.checked_text(email, 254) is null then
     perform app_private.fail('RSARG', 'Without an e-mail address nobody can be asked to confirm: enter the series as needing no confirmation.');
   end if;
-  v_series := app_private.checked_series(offering_id, rrule, first_date, local_start, duration);
+  v_series := app_private.checked_series(offering_id, rrule, first_date, local_start, duration, except_dates);
   v_id := app_private.begin_idempotent('book_series_for', idempotency_key,
     jsonb_build_array(offering_id, v_series.rrule, first_date, local_start, extract(epoch from v_series.duration),
       skip_conflicts, name, email, phone, locale, party_size, purpose, needs_confirmation, special_requests,
-      dietary_needs, access_needs));
+      dietary_needs, access_needs, provider_id, customer_address, customer_phone, v_series.except_dates));
   if v_id is null then
     v_series := app_private.book_occurrences(v_series, app_private.guest(v_series.organization_id, name, email, phone, locale),
-      app_private.checked_party(party_size), app_private.checked_wishes(purpose, special_requests, dietary_needs, access_needs),
+      app_private.checked_party(party_size), app_private.checked_wishes(
+        purpose, special_requests, dietary_needs, access_needs, provider_id, customer_address, customer_phone),
       app_private.current_user_id(), true, coalesce(needs_confirmation, true), skip_conflicts);
     perform app_private.end_idempotent('book_series_for', idempotency_key, v_series.id);
     return v_series;
@@ -12425,9 +13169,9 @@ begin
   return v_series;
 end
 $function$;
-grant execute on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text) to reslot_admin;
-grant execute on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text) to reslot_user;
-comment on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text) is 'For managers: books a series for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSARG, RSLIM; of a date RSTIM, RSBLK, RSFUL (details: conflicts).';
+grant execute on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text,uuid,text,text,date[]) to reslot_admin;
+grant execute on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text,uuid,text,text,date[]) to reslot_user;
+comment on function app_public.book_series_for(uuid,text,date,time without time zone,interval,boolean,text,text,text,text,integer,text,boolean,text,text,text,text,uuid,text,text,date[]) is 'For managers: books a series for someone on the phone or at the door, with whatever contact there is. Daily limits, cutoff and approval do not apply. Someone without an e-mail address cannot be asked, so `needsConfirmation` has to be false. Errors: RSNTF, RSARG, RSLIM; of a date RSTIM, RSBLK, RSFUL (details: conflicts).';
 
 CREATE OR REPLACE FUNCTION app_public.bookings_contact_phone(booking app_public.bookings)
  RETURNS text
@@ -12558,13 +13302,16 @@ begin
   if not (app_private.is_customer(v_booking.customer_id) or app_private.serves(v_booking)) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
-  return query select * from app_private.end_rest_of_series(
-    v_booking, scope, reason, not app_private.is_customer(v_booking.customer_id));
+  -- One of several providers cancels what they serve, not what others do.
+  return query select * from app_private.end_all_of_series(
+    array(select r from app_private.rest_of_series(v_booking, scope) r
+          where app_private.is_customer(r.customer_id) or app_private.serves(r)),
+    reason, not app_private.is_customer(v_booking.customer_id));
 end
 $function$;
 grant execute on function app_public.cancel_series(uuid,app_public.series_scope,text) to reslot_admin;
 grant execute on function app_public.cancel_series(uuid,app_public.series_scope,text) to reslot_user;
-comment on function app_public.cancel_series(uuid,app_public.series_scope,text) is 'Cancels this booking of a series, this one and those that follow, or all; what has begun, is over or has ended stays as it is. Out come those that were cancelled; again: none. The room goes at once to the people waiting, and the customer is told once. Customers get back what the policy says for each; managers and the provider give a reason and all of the price. Errors: RSNTF no such booking or not yours, RSARG not of a series, no reason, or too long; of `this` those of cancelBooking.';
+comment on function app_public.cancel_series(uuid,app_public.series_scope,text) is 'Cancels this booking of a series, this one and those that follow, or all; what has begun, is over or has ended stays as it is. Out come those that were cancelled; again: none. The room goes at once to the people waiting, and the customer is told once. Customers get back what the policy says for each; managers and the provider (of the dates that they serve) give a reason and all of the price. Errors: RSNTF no such booking or not yours, RSARG not of a series, no reason, or too long; of `this` those of cancelBooking.';
 
 CREATE OR REPLACE FUNCTION app_public.cancel_slot(slot_id uuid, reason text, cancel_bookings boolean DEFAULT false)
  RETURNS app_public.slots
@@ -12946,8 +13693,6 @@ AS $function$
 declare
   v_booking app_public.bookings := app_private.lock_begun_booking(booking_id);
   v_now timestamptz := app_private.clock();
-  -- Asked under the lock of the room, which who erases the customer of a live booking takes as well.
-  v_erased boolean := app_private.is_erased(v_booking.customer_id);
 begin
   if v_booking.status in ('delivered', 'completed') and v_booking.delivered_at is not null then
     return v_booking;
@@ -12958,9 +13703,9 @@ begin
   end if;
   update app_public.bookings b
   set status = 'delivered', delivered_at = v_now, awaits_delivery_since = null, expires_at = null,
-      -- There is nobody to read it, and it might name them.
-      delivery_notes = case when not v_erased then app_private.checked_text(notes, 2000) end,
-      recommendations = case when not v_erased then app_private.checked_text(deliver_booking.recommendations, 2000) end,
+      delivery_notes = app_private.unless_erased(app_private.checked_text(notes, 2000), b.customer_id),
+      recommendations = app_private.unless_erased(
+        app_private.checked_text(deliver_booking.recommendations, 2000), b.customer_id),
       -- Of the version it was made under, and kept: the mail says so.
       delivery_answer_by = v_now + (
         select p.complete_delivered_after from app_public.policy_versions p where p.id = b.policy_version_id)
@@ -13036,6 +13781,8 @@ declare
   v_count integer := 0;
 begin
   perform app_private.require_admin();
+  -- As the worker does it: an admin who calls for it touches none of them.
+  perform set_config('reslot.via', 'job', true);
   foreach v_id in array app_private.lock_due('{expire_hold,expire_request,lapse}') loop
     perform app_private.run_deadline(v_id);
     v_count := v_count + 1;
@@ -13059,11 +13806,13 @@ begin
   perform app_private.require_admin();
   -- As the worker does it: an admin who calls for it touches none of them.
   perform set_config('reslot.via', 'job', true);
-  foreach v_id in array app_private.lock_due('{await_delivery,expire}') loop
+  foreach v_id in array app_private.lock_due('{expire_request,await_delivery,expire}') loop
     continue when not exists (
       select from app_public.bookings b
-      where b.id = v_id and b.expires_at <= (select app_private.clock())
+      where b.id = v_id
+        and case when b.status = 'pending' then b.request_expires_at else b.expires_at end <= (select app_private.clock())
         and b.organization_id = coalesce(expire_overdue_bookings.organization_id, b.organization_id));
+    perform app_private.expire_request(v_id);
     -- What comes before it, if nobody has done that either.
     perform app_private.await_delivery(v_id);
     perform app_private.expire_booking(v_id);
@@ -13073,7 +13822,7 @@ end
 $function$;
 grant execute on function app_public.expire_overdue_bookings(uuid) to reslot_admin;
 grant execute on function app_public.expire_overdue_bookings(uuid) to reslot_user;
-comment on function app_public.expire_overdue_bookings(uuid) is 'For admins: does at once what the worker would do to bookings whose grace is over, of one organisation or of all; returns those that expired. Errors: RSNTF not an admin.';
+comment on function app_public.expire_overdue_bookings(uuid) is 'For admins: does at once what the worker would do to requests and bookings whose grace is over, of one organisation or of all; returns those that expired. Errors: RSNTF not an admin.';
 
 CREATE OR REPLACE FUNCTION app_public.expired_bookings(organization_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.bookings
@@ -13194,6 +13943,7 @@ CREATE OR REPLACE FUNCTION app_public.figures(from_day date, to_day date, organi
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
  SET work_mem TO '32MB'
+ SET enable_bitmapscan TO 'off'
 AS $function$
 declare
   v_ids uuid[] := app_private.managed_offerings_in(from_day, to_day, organization_id, resource_id, offering_id);
@@ -13341,21 +14091,29 @@ AS $function$
 declare
   v_reason text := app_private.checked_text(reason, 500);
   v_booking app_public.bookings;
+  v_now timestamptz;
 begin
   if not app_private.is_provider_of(booking_id) then
     perform app_private.require_booking(booking_id, false, true);
   end if;
   v_booking := app_private.lock_booking(booking_id);
+  v_now := app_private.clock();
   if not (app_private.is_provider_of(booking_id) or app_private.is_manager_of(v_booking.offering_id)) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
-  elsif v_booking.status <> 'in_progress' or v_booking.expires_at is null then
+  elsif v_booking.awaits_payment or (case v_booking.status when 'pending' then v_booking.request_expires_at
+      when 'in_progress' then v_booking.expires_at end) is null then
     perform app_private.fail('RSSTA', format('This booking is %s and does not expire.', replace(v_booking.status::text, '_', ' ')));
+  elsif v_booking.status = 'pending' and v_booking.request_expires_at <= v_now then
+    perform app_private.fail('RSEXP', 'This request was not answered in time.');
   elsif v_reason is null then
     perform app_private.fail('RSARG', 'Please give a reason; it goes into the log.');
   end if;
-  perform set_config('reslot.reason', v_reason, true);
+  perform set_config('reslot.reason', coalesce(app_private.unless_erased(v_reason, v_booking.customer_id), ''), true);
   update app_public.bookings b
-  set expires_at = greatest(b.expires_at, app_private.expiry_of(v_booking, greatest(b.ends_at, app_private.clock()))),
+  set expires_at = case when b.status = 'in_progress'
+        then greatest(b.expires_at, app_private.expiry_of(v_booking, greatest(b.ends_at, v_now))) end,
+      request_expires_at = case when b.status = 'pending'
+        then greatest(b.request_expires_at, app_private.answer_by(v_booking, v_now)) end,
       would_expire_at = null
   where b.id = v_booking.id
   returning * into v_booking;
@@ -13364,7 +14122,7 @@ end
 $function$;
 grant execute on function app_public.keep_booking(uuid,text) to reslot_admin;
 grant execute on function app_public.keep_booking(uuid,text) to reslot_user;
-comment on function app_public.keep_booking(uuid,text) is 'For the provider and managers: it is still being worked on, so the grace until it expires begins anew. The reason goes into the log. Errors: RSNTF, RSSTA not in progress, or it does not expire, RSARG no reason, or too long.';
+comment on function app_public.keep_booking(uuid,text) is 'For the provider and managers: it is still being worked on, so the grace until it expires begins anew; of a request, at most until half of the time to its start is over. The reason goes into the log. Errors: RSNTF, RSSTA neither pending nor in progress, or it does not expire, RSEXP a request that was not answered in time, RSARG no reason, or too long.';
 
 CREATE OR REPLACE FUNCTION app_public.leave_waitlist(entry_id uuid)
  RETURNS app_public.waitlist_entries
@@ -13440,8 +14198,12 @@ CREATE OR REPLACE FUNCTION app_public.mark_no_show(booking_id uuid, reason text 
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_booking app_public.bookings := app_private.lock_served_booking(booking_id);
+  v_booking app_public.bookings;
 begin
+  -- The customer first, who may be on their way to be erased: of what is completed they no longer lock the room.
+  perform from app_public.bookings b join app_public.customers c on c.id = b.customer_id
+  where b.id = mark_no_show.booking_id and app_private.serves(b) for no key update of c;
+  v_booking := app_private.lock_served_booking(booking_id);
   if v_booking.status = 'no_show' then
     return v_booking;
   elsif v_booking.delivered_at is not null then
@@ -13451,7 +14213,8 @@ begin
   elsif v_booking.starts_at > app_private.clock() then
     perform app_private.fail('RSTIM', 'This booking has not begun yet.');
   end if;
-  return app_private.end_booking(v_booking.id, 'no_show', app_private.checked_text(reason, 500));
+  return app_private.end_booking(v_booking.id, 'no_show',
+    app_private.unless_erased(app_private.checked_text(reason, 500), v_booking.customer_id));
 end
 $function$;
 grant execute on function app_public.mark_no_show(uuid,text) to reslot_admin;
@@ -13590,6 +14353,7 @@ begin
   end if;
   if to_jsonb(v_before) <> to_jsonb(v_booking) then
     perform app_private.note_modification(v_before, v_booking);
+    perform app_private.tell_provider(v_before, v_booking);
     if v_booking.status = 'pending' and not v_booking.awaits_payment and v_before.sequence <> v_booking.sequence then
       perform app_private.tell_who_decides(v_booking);
     end if;
@@ -13608,7 +14372,7 @@ grant execute on function app_public.modify_booking(uuid,timestamp with time zon
 grant execute on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text,uuid,text,text) to reslot_user;
 comment on function app_public.modify_booking(uuid,timestamp with time zone,timestamp with time zone,timestamp without time zone,timestamp without time zone,text,uuid,integer,integer,integer,integer,text,text,text,uuid,text,text) is 'Moves a booking to another time or slot, changes its party (where places are booked; the price is worked out anew), its purpose and needs, the address it goes to, or all of it at once. What has a fixed duration needs no end. Who serves it stays, if they are free then, and else another does; `providerId` asks for one. Moving clears the confirmation of attendance and re-arms the reminders; where a manager''s yes is needed, it is needed again. An empty text removes the old one. Errors: RSNTF no such booking or not yours, or no such provider, RSSTA not live, RSTIM begun or new time not allowed, RSBLK, RSLIM, RSFUL taken (details: alternatives, mayWait), RSARG.';
 
-CREATE OR REPLACE FUNCTION app_public.modify_series(booking_id uuid, scope app_public.series_scope, local_start time without time zone DEFAULT NULL::time without time zone, duration interval DEFAULT NULL::interval, party_size integer DEFAULT NULL::integer, purpose text DEFAULT NULL::text, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, skip_conflicts boolean DEFAULT false)
+CREATE OR REPLACE FUNCTION app_public.modify_series(booking_id uuid, scope app_public.series_scope, local_start time without time zone DEFAULT NULL::time without time zone, duration interval DEFAULT NULL::interval, party_size integer DEFAULT NULL::integer, purpose text DEFAULT NULL::text, special_requests text DEFAULT NULL::text, dietary_needs text DEFAULT NULL::text, access_needs text DEFAULT NULL::text, skip_conflicts boolean DEFAULT false, provider_id uuid DEFAULT NULL::uuid, customer_address text DEFAULT NULL::text, customer_phone text DEFAULT NULL::text, shift_days integer DEFAULT NULL::integer)
  RETURNS SETOF app_public.series_occurrence
  LANGUAGE plpgsql
  SECURITY DEFINER ROWS 50
@@ -13625,17 +14389,18 @@ begin
   if not (app_private.is_customer(v_booking.customer_id) or app_private.is_manager_of(v_booking.offering_id)) then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   elsif local_start >= time '24:00' or not v_duration between interval '1 minute' and interval '720 hours'
-     or not party_size between 1 and 100000 then
-    perform app_private.fail('RSARG', 'The start, the duration or the number of people cannot be right.');
+     or not party_size between 1 and 100000 or not shift_days between -366 and 366 then
+    perform app_private.fail('RSARG', 'The days, the start, the duration or the number of people cannot be right.');
   end if;
-  return query select * from app_private.change_rest_of_series(v_booking, scope, local_start, v_duration, party_size,
-    row(purpose, special_requests, dietary_needs, access_needs, null, null, null)::app_private.wishes,
+  perform app_private.check_provider(v_booking.offering_id, provider_id);
+  return query select * from app_private.change_rest_of_series(v_booking, scope, shift_days, local_start, v_duration, party_size,
+    row(purpose, special_requests, dietary_needs, access_needs, provider_id, customer_address, customer_phone)::app_private.wishes,
     app_private.is_manager_of(v_booking.offering_id), skip_conflicts);
 end
 $function$;
-grant execute on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean) to reslot_admin;
-grant execute on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean) to reslot_user;
-comment on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean) is 'Changes this booking of a series, this one and those that follow, or all that are still to come: when they begin on their dates (local time), how long they last, how many people, purpose and needs; an empty text removes the old one. Moving clears the confirmation of attendance and re-arms the reminders. If one cannot be moved nothing is changed, and the details list why (conflicts); with `skipConflicts` those stay as they are. Out comes what became of each. Errors: RSNTF no such booking or not yours, RSARG not of a series, or a bad value; of a date RSTIM, RSBLK, RSLIM, RSFUL.';
+grant execute on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean,uuid,text,text,integer) to reslot_admin;
+grant execute on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean,uuid,text,text,integer) to reslot_user;
+comment on function app_public.modify_series(uuid,app_public.series_scope,time without time zone,interval,integer,text,text,text,text,boolean,uuid,text,text,integer) is 'Changes this booking of a series, this one and those that follow, or all that are still to come: by how many days they move (`shiftDays`: 1 from Tuesdays to Wednesdays, -7 a week earlier), when they begin on their dates (local time), how long they last, how many people, purpose and needs, who serves them (`providerId`, as in `modifyBooking`) and the address they go to; an empty text removes the old one. Moving clears the confirmation of attendance and re-arms the reminders. If one cannot be moved nothing is changed, and the details list why (conflicts); with `skipConflicts` those stay as they are. Out comes what became of each. Errors: RSNTF no such booking or not yours, or no such provider, RSARG not of a series, or a bad value; of a date RSTIM, RSBLK, RSLIM, RSFUL.';
 
 CREATE OR REPLACE FUNCTION app_public.my_bookings(upcoming boolean DEFAULT NULL::boolean)
  RETURNS SETOF app_public.bookings
@@ -13775,37 +14540,39 @@ grant execute on function app_public.planned_slots(uuid,date,date) to reslot_adm
 grant execute on function app_public.planned_slots(uuid,date,date) to reslot_user;
 comment on function app_public.planned_slots(uuid,date,date) is 'For managers: what `generateSlots` would do between two local dates at most two years apart; changes nothing. Errors: RSNTF, RSARG, RSSTA no resource.';
 
-CREATE OR REPLACE FUNCTION app_public.preview_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval)
+CREATE OR REPLACE FUNCTION app_public.preview_series(offering_id uuid, rrule text, first_date date, local_start time without time zone, duration interval DEFAULT NULL::interval, provider_id uuid DEFAULT NULL::uuid, except_dates date[] DEFAULT NULL::date[])
  RETURNS SETOF app_public.series_occurrence
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER ROWS 50
  SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
 AS $function$
 declare
-  v_series app_public.recurring_bookings := app_private.checked_series(offering_id, rrule, first_date, local_start, duration);
+  v_series app_public.recurring_bookings := app_private.checked_series(offering_id, rrule, first_date, local_start, duration, except_dates);
   v_policy app_public.policy_versions := app_private.policy_of(app_private.find_offering(offering_id));
   v_customer uuid := (select c.id from app_public.customers c
     where c.user_id = app_private.current_user_id() and c.organization_id = v_series.organization_id);
   v_now timestamptz := app_private.clock();
   v_own tstzmultirange := '{}';
   v_during tstzrange;
+  v_room tstzrange;
   v_date date;
   v_line app_public.series_occurrence;
 begin
+  perform app_private.check_provider(v_series.offering_id, provider_id);
   foreach v_date in array app_private.series_dates(v_series, v_policy) loop
     v_line := row(v_date, null, null, null, null, null);
     begin
       v_during := app_private.occurrence_range(v_series.offering_id, v_date, v_series.local_start, v_series.duration);
       v_line.starts_at := lower(v_during);
       v_line.ends_at := upper(v_during);
-      perform app_private.check_times(v_series.offering_id, v_policy, v_during, v_now, true);
+      perform app_private.check_times(v_series.offering_id, v_policy, v_during, v_now, true, provider_id);
       perform app_private.check_daily_bookings(v_customer, v_series.offering_id, v_policy, lower(v_during), null);
-      v_during := app_private.room_for(v_series.offering_id, v_during, v_policy);
+      v_room := app_private.room_for(v_series.offering_id, v_during, v_policy);
       -- A series may also stand in its own way.
-      if v_own && v_during or not app_private.is_free(v_series.offering_id, v_during) then
+      if v_own && v_room or not app_private.is_bookable(v_series.offering_id, v_during, v_room, provider_id) then
         perform app_private.fail('RSFUL', 'This time is taken.');
       end if;
-      v_own := v_own + tstzmultirange(v_during);
+      v_own := v_own + tstzmultirange(v_room);
     exception
       when others then
         if not app_private.is_conflict(sqlstate) then
@@ -13818,10 +14585,10 @@ begin
   end loop;
 end
 $function$;
-grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval) to reslot_admin;
-grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval) to reslot_anonymous;
-grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval) to reslot_user;
-comment on function app_public.preview_series(uuid,text,date,time without time zone,interval) is 'What would come of a series: for each date its start and end, and what stands in the way, as it is at this moment. Changes nothing, keeps nothing. The rule is one of RFC 5545 with FREQ (DAILY, WEEKLY, MONTHLY), INTERVAL, BYDAY, BYMONTHDAY and either COUNT or UNTIL. Errors: RSNTF no such offering, RSARG what is no rule, RSLIM more dates than the policy allows.';
+grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval,uuid,date[]) to reslot_admin;
+grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval,uuid,date[]) to reslot_anonymous;
+grant execute on function app_public.preview_series(uuid,text,date,time without time zone,interval,uuid,date[]) to reslot_user;
+comment on function app_public.preview_series(uuid,text,date,time without time zone,interval,uuid,date[]) is 'What would come of a series: for each date its start and end, and what stands in the way, as it is at this moment; with `providerId`, for that provider. Changes nothing, keeps nothing. The rule is one of RFC 5545 with FREQ (DAILY, WEEKLY, MONTHLY, YEARLY), INTERVAL, BYMONTH, BYMONTHDAY, BYDAY, BYSETPOS, WKST and either COUNT or UNTIL; `exceptDates` are left out of it. Errors: RSNTF no such offering or provider, RSARG what is no rule, RSLIM more dates than the policy allows.';
 
 CREATE OR REPLACE FUNCTION app_public.provider_calendar("from" timestamp with time zone, "to" timestamp with time zone, resource_id uuid DEFAULT NULL::uuid)
  RETURNS SETOF app_public.calendar_line
@@ -13858,20 +14625,27 @@ AS $function$
 declare
   v_slot app_public.slots;
   v_policy app_public.policy_versions;
+  v_quote app_public.quote;
 begin
   select * into v_slot from app_public.slots s where s.id = quote.slot_id;
   if v_slot.id is null then
     perform app_private.fail('RSNTF', 'There is no such slot.');
   end if;
   v_policy := app_private.policy_of(app_private.find_offering(v_slot.offering_id));
-  return app_private.quote_for_slot(v_slot.id,
+  v_quote := app_private.quote_for_slot(v_slot.id,
     app_private.places_for(app_private.checked_party(party_size, adults, children, infants), v_policy), v_policy);
+  v_quote.due_first := app_private.to_be_paid_first(v_policy, v_quote.price, v_quote.currency,
+    app_private.demands_deposit(v_policy,
+      (select c.id from app_public.customers c
+       where c.organization_id = v_slot.organization_id and c.user_id = app_private.current_user_id()),
+      v_quote.price, app_private.clock()));
+  return v_quote;
 end
 $function$;
 grant execute on function app_public.quote(uuid,integer,integer,integer,integer) to reslot_admin;
 grant execute on function app_public.quote(uuid,integer,integer,integer,integer) to reslot_anonymous;
 grant execute on function app_public.quote(uuid,integer,integer,integer,integer) to reslot_user;
-comment on function app_public.quote(uuid,integer,integer,integer,integer) is 'What a party pays for a slot, if it books now: adults, children and infants by the rates of the policy, group discount, and tax. The same figures are kept with the booking. Errors: RSNTF no such slot, RSARG.';
+comment on function app_public.quote(uuid,integer,integer,integer,integer) is 'What a party pays for a slot, if it books now: adults, children and infants by the rates of the policy, group discount, and tax; and what of it the caller pays before it is confirmed. The same figures are kept with the booking. Errors: RSNTF no such slot, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.rebook_booking(booking_id uuid, starts_at timestamp with time zone DEFAULT NULL::timestamp with time zone, ends_at timestamp with time zone DEFAULT NULL::timestamp with time zone, local_starts_at timestamp without time zone DEFAULT NULL::timestamp without time zone, local_ends_at timestamp without time zone DEFAULT NULL::timestamp without time zone, slot_id uuid DEFAULT NULL::uuid, idempotency_key text DEFAULT NULL::text)
  RETURNS app_public.bookings
@@ -13954,18 +14728,24 @@ begin
     return v_payment;
   elsif v_payment.processed_at is null then
     perform app_private.fail('RSSTA', 'This has not been paid.');
-  elsif v_payment.method = 'stripe' then
+  elsif v_payment.method = 'stripe' and v_payment.returned = 0 then
     perform app_private.fail('RSARG', 'What was paid by Stripe is given back there; we hear of it.');
+  elsif v_payment.method = 'stripe' then
+    -- It counts as given back already; what is over is that it had come back.
+    perform app_private.checked_amount(amount, v_payment.returned, v_payment.currency);
+    update app_public.payments y set returned = y.returned - record_refund.amount
+    where y.id = v_payment.id returning * into v_payment;
+  else
+    perform app_private.checked_amount(amount, v_payment.amount - v_payment.refunded, v_payment.currency);
+    v_payment := app_private.note_refund(v_payment.id, v_payment.refunded + amount);
   end if;
-  perform app_private.checked_amount(amount, v_payment.amount - v_payment.refunded, v_payment.currency);
-  v_payment := app_private.note_refund(v_payment.id, v_payment.refunded + amount);
   perform app_private.end_idempotent('record_refund', idempotency_key, v_payment.id);
   return v_payment;
 end
 $function$;
 grant execute on function app_public.record_refund(uuid,numeric,text) to reslot_admin;
 grant execute on function app_public.record_refund(uuid,numeric,text) to reslot_user;
-comment on function app_public.record_refund(uuid,numeric,text) is 'For managers and the provider: so much of a payment in cash or by transfer was given back by hand; `refundDue` says how much should be. Errors: RSNTF, RSSTA not paid, RSARG.';
+comment on function app_public.record_refund(uuid,numeric,text) is 'For managers and the provider: so much of a payment in cash or by transfer was given back by hand; `refundDue` says how much should be. Of one by Stripe only what has come back (`returned`). Errors: RSNTF, RSSTA not paid, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.reject_booking(booking_id uuid, reason text DEFAULT NULL::text)
  RETURNS app_public.bookings
@@ -13981,6 +14761,28 @@ $function$;
 grant execute on function app_public.reject_booking(uuid,text) to reslot_admin;
 grant execute on function app_public.reject_booking(uuid,text) to reslot_user;
 comment on function app_public.reject_booking(uuid,text) is 'For managers and the provider: declines a pending booking; its room goes to the people waiting, and its customer is told who else has time. Errors: RSNTF, RSSTA not pending, RSARG.';
+
+CREATE OR REPLACE FUNCTION app_public.reject_series(booking_id uuid, scope app_public.series_scope, reason text DEFAULT NULL::text)
+ RETURNS SETOF app_public.bookings
+ LANGUAGE plpgsql
+ SECURITY DEFINER ROWS 50
+ SET search_path TO 'pg_catalog', 'app_public', 'app_private', 'pg_temp'
+AS $function$
+declare
+  v_booking app_public.bookings;
+begin
+  if scope = 'this' then
+    return next app_public.reject_booking(booking_id, reason);
+    return;
+  end if;
+  v_booking := app_private.lock_served_series(booking_id, scope);
+  return query select * from app_private.refuse_all(
+    array(select r from app_private.requests_of_series(v_booking, scope) r), app_private.checked_text(reason, 500));
+end
+$function$;
+grant execute on function app_public.reject_series(uuid,app_public.series_scope,text) to reslot_admin;
+grant execute on function app_public.reject_series(uuid,app_public.series_scope,text) to reslot_user;
+comment on function app_public.reject_series(uuid,app_public.series_scope,text) is 'For managers and the provider (of the dates that they would serve): declines this booking of a series, this one and those that follow, or all, as far as they wait for an answer. Their room goes at once to the people waiting, and the customer is told once. Out come those that were declined; again: none. Errors: RSNTF no such booking or not yours, RSARG not of a series, or too long; of `this` those of rejectBooking.';
 
 CREATE OR REPLACE FUNCTION app_public.remove_member(membership_id uuid)
  RETURNS app_public.memberships
@@ -14085,6 +14887,10 @@ begin
   -- As above: an answer may call the customer by name.
   perform from app_public.bookings b join app_public.customers c on c.id = b.customer_id
   where b.review_id = reply_to_review.review_id for no key update of c;
+  if exists (
+    select from app_public.bookings b where b.review_id = reply_to_review.review_id and app_private.is_erased(b.customer_id)) then
+    perform app_private.fail('RSNTF', 'There is no such review that you can answer.');
+  end if;
   select * into v_review from app_public.reviews v where v.id = reply_to_review.review_id for no key update;
   if v_review.replied_at is null then
     update app_public.reviews v set reply = v_reply, replied_at = app_private.clock()
@@ -14098,7 +14904,7 @@ end
 $function$;
 grant execute on function app_public.reply_to_review(uuid,text) to reslot_admin;
 grant execute on function app_public.reply_to_review(uuid,text) to reslot_user;
-comment on function app_public.reply_to_review(uuid,text) is 'The provider of a booking, or a manager, answers its review, once, in at most 2,000 characters. The same again returns the same review. Errors: RSNTF no such review that is theirs to answer, RSDUP answered already, RSARG.';
+comment on function app_public.reply_to_review(uuid,text) is 'The provider of a booking, or a manager, answers its review, once, in at most 2,000 characters. The same again returns the same review. Errors: RSNTF no such review that is theirs to answer, also if its customer is erased, RSDUP answered already, RSARG.';
 
 CREATE OR REPLACE FUNCTION app_public.resources_average_rating(resource app_public.resources)
  RETURNS numeric
@@ -14509,32 +15315,13 @@ CREATE OR REPLACE FUNCTION app_public.start_payment(booking_id uuid)
 AS $function$
 declare
   v_booking app_public.bookings;
-  v_payment app_public.payments;
 begin
   perform app_private.require_booking(booking_id, true, false);
   v_booking := app_private.lock_booking(booking_id);
   if not app_private.is_customer(v_booking.customer_id) or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   end if;
-  select * into v_payment from app_public.payments y
-  where y.booking_id = v_booking.id and app_private.is_open(y.status) for no key update;
-  if v_payment.id is null then
-    perform app_private.fail('RSSTA', 'Nothing is to be paid for this booking.');
-  elsif v_payment.provider <> 'stripe' then
-    perform app_private.fail('RSSTA', 'This is paid in cash or by transfer; please ask the organiser.');
-  elsif v_booking.awaits_payment and v_booking.request_expires_at <= app_private.clock() then
-    perform app_private.fail('RSEXP', 'It is too late to pay for this booking.');
-  end if;
-  update app_public.payments y
-  set status = 'processing', checkouts = y.checkouts + 1, checkout_id = null, checkout_url = null, attempts = 0,
-      next_attempt_at = app_private.clock(), error_code = null
-  where y.id = v_payment.id and y.status in ('due', 'failed')
-  returning * into v_payment;
-  if not found then
-    select * into v_payment from app_public.payments y
-    where y.booking_id = v_booking.id and app_private.is_open(y.status);
-  end if;
-  return v_payment;
+  return app_private.begin_payment(v_booking);
 end
 $function$;
 grant execute on function app_public.start_payment(uuid) to reslot_admin;
