@@ -1,9 +1,9 @@
-/** Negative controls: with one rule of the database broken, the model test has to notice. */
-import { expect, test } from '@jest/globals';
+/** Negative controls: with one rule of the database broken, the model test has to notice. They share a database. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { play } from './compare.ts';
-import { openModelDatabase } from './database.ts';
-import { LATE_TOUCH } from './lateTouch.ts';
+import { type ModelDatabase, openModelDatabase } from './database.ts';
 import { SERVICE_RUNS, type Subject, search, TOUR_RUNS } from './search.ts';
+import { LATE_TOUCH, type Sequence, TOUCHED_REQUESTS } from './touches.ts';
 
 /** For venues some more than usual, for what seldom happens; for tours and services no more than in every run. */
 const RUNS = { venues: 400, tours: TOUR_RUNS, services: SERVICE_RUNS };
@@ -202,39 +202,98 @@ const BROKEN: { of?: Subject; what: string; changes: Change[] }[] = [
     what: 'nobody stands in for who takes time off',
     changes: [['stand_in_for(app_public.bookings)', 'booking.provider_id is null or', 'true or']],
   },
+  {
+    of: 'services',
+    what: 'providers are told of what they did themselves',
+    changes: [
+      [
+        'tell_provider(app_public.bookings,app_public.bookings)',
+        'or after.provider_id in (select app_private.own_resource_ids())',
+        '',
+      ],
+    ],
+  },
+  {
+    of: 'services',
+    what: 'a request waits longer than half of the time that is left',
+    changes: [
+      [
+        'answer_by(app_public.policy_versions,uuid,uuid,timestamptz,timestamptz,timestamptz)',
+        'LEAST(',
+        'GREATEST(',
+      ],
+    ],
+  },
 ];
+
+let database: ModelDatabase;
+let rules: string;
+beforeAll(async () => {
+  database = await openModelDatabase();
+  rules = await rulesOf(database);
+});
+afterAll(() => database?.drop());
+
+/** The text of every function. */
+async function rulesOf({ clone }: ModelDatabase): Promise<string> {
+  const { rows } = await clone.pool('owner', 1).query<{ rules: string }>(
+    `select string_agg(md5(pg_get_functiondef(p.oid)), ' ' order by p.oid) as rules
+     from pg_proc p where p.pronamespace in ('app_private'::regnamespace, 'app_public'::regnamespace) and p.prokind = 'f'`,
+  );
+  return rows[0]?.rules ?? '';
+}
+
+/** Changes the rules for as long as something is tried. */
+async function withRulesBroken(changes: readonly Change[], attempt: () => Promise<void>) {
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    for (const [routine, text, instead] of changes) {
+      const schema = routine.startsWith('app_public.') ? '' : 'app_private.';
+      undo.unshift(await database.alter(`${schema}${routine}`, text, instead));
+    }
+    await attempt();
+  } finally {
+    for (const putBack of undo) await putBack();
+  }
+  expect(await rulesOf(database)).toBe(rules);
+}
 
 test.each(BROKEN)(
   'is noticed: $what',
   async ({ of = 'venues', changes }) => {
-    const database = await openModelDatabase();
-    try {
-      for (const [routine, text, instead] of changes) {
-        const schema = routine.startsWith('app_public.') ? '' : 'app_private.';
-        await database.alter(`${schema}${routine}`, text, instead);
-      }
-      const { difference } = await search(database, {
-        of,
-        runs: RUNS[of],
-        seed: SEED,
-        shrinks: false,
-      });
+    await withRulesBroken(changes, async () => {
+      const options = { of, runs: RUNS[of], seed: SEED, shrinks: false };
+      const { difference } = await search(database, options);
       expect(difference).toContain('After that the database:');
-    } finally {
-      await database.drop();
-    }
+    });
   },
   600_000,
 );
 
-test('is noticed: what was touched late expires all the same', async () => {
-  const database = await openModelDatabase();
-  try {
-    const touched = 'greatest(v_booking.ends_at, app_private.last_touched(v_booking))';
-    await database.alter('app_private.expire_booking(uuid)', touched, 'v_booking.ends_at');
-    const choosers = LATE_TOUCH.commands.map((command) => () => command);
-    await expect(play(database, LATE_TOUCH.policy, choosers)).rejects.toThrow('booking 0: status');
-  } finally {
-    await database.drop();
-  }
+const TOUCHED: { what: string; change: Change; sequence: Sequence }[] = [
+  {
+    what: 'what was touched late expires all the same',
+    change: [
+      'expire_booking(uuid)',
+      'greatest(v_booking.ends_at, app_private.last_touched(v_booking))',
+      'v_booking.ends_at',
+    ],
+    sequence: LATE_TOUCH,
+  },
+  {
+    what: 'a request ends although somebody touched it',
+    change: [
+      'expire_request(uuid)',
+      'greatest(v_booking.made_at, app_private.last_touched(v_booking))',
+      'v_booking.made_at',
+    ],
+    sequence: TOUCHED_REQUESTS,
+  },
+];
+
+test.each(TOUCHED)('is noticed: $what', async ({ change, sequence: { policy, commands } }) => {
+  const choosers = commands.map((command) => () => command);
+  await withRulesBroken([change], async () => {
+    await expect(play(database, policy, choosers)).rejects.toThrow('booking 0: status');
+  });
 });

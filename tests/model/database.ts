@@ -37,8 +37,8 @@ export interface ModelDatabase {
   users: string[];
   /** Runs a sequence under a policy and rolls it back. */
   play<T>(policy: Policy, action: (session: Session) => Promise<T>): Promise<T>;
-  /** Replaces a part of a function's text, which has to be there. */
-  alter(routine: string, text: string, instead: string): Promise<void>;
+  /** Replaces a part of a function's text, which has to be there; what comes back puts it back. */
+  alter(routine: string, text: string, instead: string): Promise<() => Promise<void>>;
   drop(): Promise<void>;
 }
 
@@ -87,6 +87,9 @@ export async function openModelDatabase(): Promise<ModelDatabase> {
       ]);
       if (!source.includes(text)) throw new Error(`${routine} does not say: ${text}`);
       await db.query(source.replace(text, instead));
+      return async () => {
+        await db.query(source);
+      };
     },
     drop: async () => {
       client.release();

@@ -56,7 +56,7 @@ const ROUNDS_PER_DATABASE = 300;
 async function playRounds(
   rounds: readonly Plan[][][],
   makePlanner: (database: ModelDatabase) => Promise<Planner>,
-  prepare: (database: ModelDatabase) => Promise<void> = async () => undefined,
+  prepare: (database: ModelDatabase) => Promise<unknown> = async () => undefined,
 ): Promise<number> {
   const database = await openModelDatabase();
   try {

@@ -283,11 +283,12 @@ function isUnfinished(s: State, b: Booking): boolean {
 }
 
 /** To a start, to an end, or to where nobody having said anything is too late. */
-const approaches = fc.constantFrom(...(['from', 'to', 'expires', 'expires'] as const)).map(
+const MOMENTS = ['from', 'to', 'expires', 'expires', 'requestExpires'] as const;
+const approaches = fc.constantFrom(...MOMENTS).map(
   (what): Chooser =>
     (s) => {
       const times = s.bookings
-        .filter(({ status }) => ['confirmed', 'in_progress'].includes(status))
+        .filter(({ status }) => ['pending', 'confirmed', 'in_progress'].includes(status))
         .map((b) => b[what] ?? 0)
         .filter((at) => at > s.now);
       return times.length > 0 ? { do: 'tick', until: Math.min(...times) + MINUTE } : null;

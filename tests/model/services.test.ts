@@ -5,10 +5,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { play } from './compare.ts';
 import { type ModelDatabase, openModelDatabase } from './database.ts';
-import { LATE_TOUCH } from './lateTouch.ts';
 import type { Command } from './reference/commands.ts';
 import { HOUR } from './reference/state.ts';
 import { SERVICE_RUNS, search } from './search.ts';
+import { LATE_TOUCH, TOUCHED_REQUESTS } from './touches.ts';
 
 const LONG = process.env.RESLOT_LONG === '1';
 const RUNS = Number(process.env.RESLOT_RUNS ?? (LONG ? 50_000 : SERVICE_RUNS));
@@ -29,6 +29,7 @@ SEEN.push(
   ...['book RSFUL', 'join RSDUP', 'booking completed'],
   ...['booking expired', 'booking in_progress', 'payment cancelled', 'payment due', 'payment paid'],
   ...['entry expired', 'delivery_due sent', 'reviewed', 'booking_unpaid sent'],
+  ...['provider_booking sent', 'provider_booking_gone sent'],
 );
 
 /** Not in each run of this length, but in a long one. */
@@ -80,4 +81,13 @@ test('whoever touches a booking after its end begins its grace anew', async () =
   const late: Command = { do: 'tick', until: 13.75 * HOUR };
   const seen = await play(database, LATE_TOUCH.policy, [...choosers, () => late]);
   expect(seen).toContain('booking expired');
+});
+
+test('whoever touches a request begins its grace anew', async () => {
+  const choosers = TOUCHED_REQUESTS.commands.map((command) => () => command);
+  const seen = await play(database, TOUCHED_REQUESTS.policy, choosers);
+  expect(seen.filter((word) => word === 'booking pending')).toHaveLength(2);
+  const late: Command = { do: 'tick', until: 11.25 * HOUR };
+  const after = await play(database, TOUCHED_REQUESTS.policy, [...choosers, () => late]);
+  expect(after.filter((word) => word === 'booking expired')).toHaveLength(2);
 });
