@@ -42,6 +42,9 @@ const POLL_INTERVAL_MS = 500;
 const RESTART_FOR_MS = 10 * 60_000;
 const RESTART_EVERY_MS = 500;
 
+/** A runner that could not write down how a job went may never say that it has ended. */
+const INTERRUPTED_ENDS_WITHIN_MS = 10_000;
+
 /**
  * The queue's runner ends for good when it cannot write down how a job went, which takes no more
  * than a database that is away for a moment. A new one is put in its place.
@@ -103,10 +106,11 @@ async function startRun(
   const created = new Promise<string>((resolve) => {
     events.once('pool:create', ({ workerPool }) => resolve(workerPool.id));
   });
-  const state = { ended: false };
+  const state = { ended: false, interrupted: false };
   const end = (error: unknown) => {
     if (state.ended) return;
     state.ended = true;
+    state.interrupted = true;
     onEnd(error as Error);
   };
   const runner = await startRunner(options, pool, events);
@@ -114,7 +118,11 @@ async function startRun(
   const stopRunner = async () => {
     state.ended = true;
     await runner.stop().catch((error) => log.debug('the job runner had stopped', { error }));
-    await runner.promise.catch((error) => log.warn('the job runner did not stop well', { error }));
+    const end = runner.promise.catch((error) => {
+      log.warn('the job runner did not stop well', { error });
+    });
+    const late = delay(INTERRUPTED_ENDS_WITHIN_MS, undefined, { ref: false });
+    await (state.interrupted ? Promise.race([end, late]) : end);
   };
   const { connectionString, sweepMs } = options;
   const reaper = await startReaper({ connectionString, workerId: id, sweepMs }).catch(

@@ -101,6 +101,27 @@ describe('the worker', () => {
     expect(await jobs()).toEqual([]);
   });
 
+  test('goes on with another runner when a job’s end could not be written down, and stops all the same', async () => {
+    await database.pool('admin', 1).query(`
+      create sequence public.ends; grant all on sequence public.ends to reslot_worker;
+      create function public.fail_once() returns trigger language plpgsql as $$
+      begin
+        if nextval('public.ends') = 1 then raise exception 'once'; end if;
+        return old;
+      end $$;
+      create trigger fail_once before delete on graphile_worker._private_jobs
+        for each row execute function public.fail_once()`);
+    const running = await startTestWorker(database, folder);
+    const { id } = running;
+    await addJob('slow', { ms: 1_000 });
+    await eventually(async () => (await notes()).includes('started'));
+    await addJob('trace', { note: 'hello' });
+    await eventually(async () => running.id !== id);
+    await addJob('trace', { note: 'again' });
+    await eventually(async () => (await notes()).includes('again'));
+    await running.stop();
+  });
+
   test('gives a job up that takes too long, tells it, and tries again later', async () => {
     const running = await startTestWorker(database, { ...folder, jobTimeLimitMs: 300 });
     await addJob('told', {});
