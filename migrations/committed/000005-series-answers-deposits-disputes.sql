@@ -1,5 +1,5 @@
 --! Previous: sha1:50ffb711aaa5af993a6fe2037b34e122c5e9530d
---! Hash: sha1:648e7af457e2ffae68d1c78f82b722c61c34d243
+--! Hash: sha1:69952d3f67e9ad84e2af4f756d68a8d9f1f04b6c
 --! Message: series-answers-deposits-disputes
 
 set local check_function_bodies = off;
@@ -1106,9 +1106,11 @@ returns date[]
 language plpgsql stable
 as $$
 declare
+  -- Taken apart once: inside the query it would be for every day of ten years.
+  v_rule app_private.series_rule := app_private.parsed_rule(series.rrule);
   -- What is left out was counted by COUNT, and does not count here.
   v_dates date[] := array(
-    select d from app_private.dates_of_rule(app_private.parsed_rule(series.rrule), series.first_date,
+    select d from app_private.dates_of_rule(v_rule, series.first_date,
       policy.series_max_occurrences + cardinality(series.except_dates) + 1) d
     where d <> all (series.except_dates));
 begin
