@@ -26,6 +26,8 @@ async function noPlaceLock(db: TestDatabase): Promise<void> {
   await without(db, 'app_private.lock_room(uuid[])', /for no key update/);
   await linger(db, 'app_private.taken_places', 'insert or delete');
   await linger(db, 'app_public.slots', 'insert or update');
+  await linger(db, 'app_public.waitlist_entries');
+  await linger(db, 'app_public.notifications');
 }
 
 async function noConstraint(db: TestDatabase): Promise<void> {
