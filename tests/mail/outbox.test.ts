@@ -21,6 +21,7 @@ import {
   createUser,
   createWorld,
   entry,
+  insert,
   join,
   range,
   runDueDeadlines,
@@ -44,6 +45,11 @@ describe('what the database says of a message', () => {
       const tour = await createTour(db, world);
       const [first] = await bookSeries(db, alice, world.left);
       await db.query('savepoint before_mails');
+      // Only what is to be paid by Stripe has a link for it.
+      await insert(db, 'app_public.payments', {
+        ...{ organization_id: world.organizationId, booking_id: made.id, provider: 'stripe' },
+        ...{ purpose: 'price', amount: 80, currency: 'EUR' },
+      });
       for (const kind of KINDS) {
         const { model, actions } = await modelOf(db, kind, {
           organizationId: world.organizationId,
