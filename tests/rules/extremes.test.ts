@@ -69,6 +69,10 @@ const EXTREMES: Record<string, readonly unknown[]> = {
     ...['178000000 years', '-178000000 years'],
   ],
   date: ['-infinity', 'infinity', '0001-01-01', '1900-01-01', '2028-02-29', '5874897-12-31'],
+  'date[]': [
+    ...['{}', '{null}', '{-infinity,infinity}', '{0001-01-01,5874897-12-31}'],
+    `{${Array(5_000).fill('2030-06-11')}}`,
+  ],
   'timestamp with time zone': TIMES,
   'timestamp without time zone': TIMES,
   jsonb: [
