@@ -68,9 +68,9 @@ describe('the tasks', () => {
             returning id, organization_id, policy_id),
       c as (insert into app_public.customers (organization_id, name) select id, 'Ann' from g returning id)
       insert into app_public.bookings (organization_id, offering_id, customer_id, policy_version_id, reference, status,
-        starts_at, ends_at, room, currency, request_expires_at)
+        starts_at, ends_at, room, currency, request_expires_at, created_at, made_at)
       select f.organization_id, f.id, c.id, v.id, 'T-1', 'pending', t.at, t.at + interval '1 hour',
-        tstzrange(t.at, t.at + interval '1 hour'), 'EUR', app_private.clock()
+        tstzrange(t.at, t.at + interval '1 hour'), 'EUR', app_private.clock(), t.at - interval '49 hours', t.at - interval '49 hours'
       from f join app_public.policy_versions v on v.policy_id = f.policy_id, c,
         (select app_private.clock() + interval '24 hours' as at) t`);
     const line = (outcome: string) =>
