@@ -93,6 +93,28 @@ describe('The mail of a series', () => {
   });
 
   rule(
+    'tells a provider once of what a manager agrees to, and not of what they agree to themselves',
+    async ({ db, world }) => {
+      const service = await createService(db, world);
+      const [ann, nora] = await createUsers(db, 'Ann', 'Nora');
+      const [pia] = service.providers as [string, string];
+      await createProvider(db, world.organizationId, nora, pia);
+      const [first] = await bookSeries(db, ann, service.offering, { provider_id: pia });
+      const all = { booking_id: first?.id, scope: 'all' };
+      expect(await answer(db, world.manager, 'accept_series', all)).toHaveLength(4);
+      expect(await told(db, nora)).toEqual(['series_requested', 'provider_booking']);
+      expect(await textOf(db, 'provider_booking')).toMatch(/- .*4 June(.*\n)*- .*25 June/);
+      const evening = { provider_id: pia, local_start: '18:00' };
+      const [second] = await bookSeries(db, ann, service.offering, evening);
+      await answer(db, nora, 'accept_series', { booking_id: second?.id, scope: 'all' });
+      expect(await told(db, nora)).toEqual([
+        ...['series_requested', 'provider_booking', 'series_requested'],
+      ]);
+    },
+    { requires_approval: true },
+  );
+
+  rule(
     'asks at once for what is to be paid for each date, and the managers for nothing',
     async ({ db, world }) => {
       await setPrice(db, world, 80);
