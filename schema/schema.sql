@@ -2972,6 +2972,8 @@ begin
   end loop;
   perform app_private.tell_together(false);
   perform app_private.tell_of_series(v_agreed, 'series_approved', jsonb_build_object('reason', note));
+  perform app_private.tell_providers_of_series(
+    array(select b from app_public.bookings b where b.id = any (v_agreed)), 'provider_booking');
   perform app_private.tell_of_payments(v_to_be_paid, jsonb_build_object('agreed', true, 'reason', note));
 end
 $function$;
@@ -7433,7 +7435,7 @@ comment on function app_private.link_entry(app_private.link_tokens,boolean) is '
 CREATE OR REPLACE FUNCTION app_private.link_expiry(action app_private.link_action, booking app_public.bookings, entry app_public.waitlist_entries)
  RETURNS timestamp with time zone
  LANGUAGE sql
-RETURN CASE action WHEN 'magic'::app_private.link_action THEN (app_private.clock() + '00:15:00'::interval) WHEN 'reset'::app_private.link_action THEN (app_private.clock() + '01:00:00'::interval) WHEN 'verify'::app_private.link_action THEN (app_private.clock() + '48:00:00'::interval) WHEN 'unsubscribe'::app_private.link_action THEN (app_private.clock() + '8760:00:00'::interval) WHEN 'confirm_delivery'::app_private.link_action THEN COALESCE((booking).delivery_answer_by, (booking).ends_at) WHEN 'pay'::app_private.link_action THEN (GREATEST((booking).ends_at, app_private.clock()) + '720:00:00'::interval) WHEN 'cancel_series'::app_private.link_action THEN (SELECT max(b.ends_at) AS max FROM app_public.bookings b WHERE (b.series_id = (link_expiry.booking).series_id)) ELSE CASE WHEN (action = ANY (ARRAY['cancel_series'::app_private.link_action, 'approve_series'::app_private.link_action, 'reject_series'::app_private.link_action])) THEN (SELECT max(b.ends_at) AS max FROM app_public.bookings b WHERE (b.series_id = (link_expiry.booking).series_id)) ELSE COALESCE((booking).ends_at, (entry).ends_at) END END;
+RETURN CASE action WHEN 'magic'::app_private.link_action THEN (app_private.clock() + '00:15:00'::interval) WHEN 'reset'::app_private.link_action THEN (app_private.clock() + '01:00:00'::interval) WHEN 'verify'::app_private.link_action THEN (app_private.clock() + '48:00:00'::interval) WHEN 'unsubscribe'::app_private.link_action THEN (app_private.clock() + '8760:00:00'::interval) WHEN 'confirm_delivery'::app_private.link_action THEN COALESCE((booking).delivery_answer_by, (booking).ends_at) WHEN 'pay'::app_private.link_action THEN (GREATEST((booking).ends_at, app_private.clock()) + '720:00:00'::interval) ELSE CASE WHEN (action = ANY (ARRAY['cancel_series'::app_private.link_action, 'approve_series'::app_private.link_action, 'reject_series'::app_private.link_action])) THEN (SELECT max(b.ends_at) AS max FROM app_public.bookings b WHERE (b.series_id = (link_expiry.booking).series_id)) ELSE COALESCE((booking).ends_at, (entry).ends_at) END END;
 comment on function app_private.link_expiry(app_private.link_action,app_public.bookings,app_public.waitlist_entries) is 'How long a link is valid: sign-in 15 minutes, password reset an hour, verification two days, unsubscription a year, the confirmation of a delivery until it is completed without, that to a series until its last end, that to pay for thirty days after the end, everything else until the end of what it is about.';
 
 CREATE OR REPLACE FUNCTION app_private.link_figures(offering_ids uuid[], resource_id uuid, from_day date, to_day date, by_day boolean)

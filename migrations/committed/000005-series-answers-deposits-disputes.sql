@@ -1,5 +1,5 @@
 --! Previous: sha1:50ffb711aaa5af993a6fe2037b34e122c5e9530d
---! Hash: sha1:69952d3f67e9ad84e2af4f756d68a8d9f1f04b6c
+--! Hash: sha1:a18ada31ac47e1150b093558e934476b00f7edb7
 --! Message: series-answers-deposits-disputes
 
 set local check_function_bodies = off;
@@ -97,10 +97,40 @@ begin
 end
 $$;
 
--- functions/tell_provider.sql
+-- functions/tell_of_booking.sql
+-- Who hears of a booking: its customer, who decides whether they get it, and who serves it.
+
+create or replace function app_private.tell_of_booking(booking app_public.bookings, kind text) returns void
+language plpgsql volatile
+as $$
+begin
+  -- Then the mail that says what is to be paid, and until when, is the one that counts.
+  if booking.awaits_payment then
+    return;
+  elsif booking.status = 'pending' then
+    perform app_private.tell_who_decides(booking);
+  end if;
+  perform app_private.tell_provider(null, booking);
+  perform app_private.notify_customer(booking.customer_id, kind, booking.id, null,
+    jsonb_build_object('sequence', booking.sequence, 'status', booking.status));
+end
+$$;
+comment on function app_private.tell_of_booking(app_public.bookings, text) is 'Tells the customer of a new or claimed booking, its provider, and who decides if it needs a yes; of what is to be paid first its payment tells.';
+
+create or replace function app_private.tell_who_decides(booking app_public.bookings) returns void
+language plpgsql volatile
+as $$
+declare
+  v_data jsonb := jsonb_build_object('sequence', booking.sequence);
+begin
+  perform app_private.notify_managers(booking.offering_id, 'booking_requested', booking.id, null, v_data);
+  perform app_private.notify_provider(booking, 'booking_requested', v_data);
+end
+$$;
+comment on function app_private.tell_who_decides(app_public.bookings) is 'Tells the managers and the provider of a booking that it needs a yes.';
+
 -- Providers hear what others do to what they serve: that a booking is theirs, at which time, and that it is theirs no more.
 -- What they do themselves they know; what they have to answer is another message (tell_who_decides).
-
 create or replace function app_private.tell_provider(before app_public.bookings, after app_public.bookings) returns void
 language plpgsql volatile
 as $$
@@ -128,7 +158,11 @@ begin
 end
 $$;
 comment on function app_private.tell_provider(app_public.bookings, app_public.bookings) is 'Tells who serves a booking that it is theirs now, or moved, and who served it that it is not any more; nobody of their own deed. Of a new one there is no before.';
-revoke execute on function app_private.tell_provider(app_public.bookings, app_public.bookings) from public;
+
+revoke execute on function
+  app_private.tell_of_booking(app_public.bookings, text), app_private.tell_who_decides(app_public.bookings),
+  app_private.tell_provider(app_public.bookings, app_public.bookings)
+from public;
 
 -- functions/quote.sql
 create or replace function app_public.quote(
@@ -186,6 +220,69 @@ begin
     jsonb_build_object('holdId', v_hold.id));
 end
 $$;
+revoke execute on function
+  app_private.next_in_line(uuid[], tstzrange, uuid, uuid), app_private.may_be_offered(app_public.waitlist_entries),
+  app_private.fitting_customers(uuid[], tstzrange),
+  app_private.make_offer(app_public.waitlist_entries, integer, tstzrange), app_private.is_anything_free(uuid[], tstzrange),
+  app_private.is_waited_for(uuid[], tstzrange),
+  app_private.offer_or_set_aside(app_public.waitlist_entries, integer, tstzrange),
+  app_private.hand_on(uuid[], tstzrange, uuid, uuid), app_private.pass_over(uuid[], tstzrange, uuid),
+  app_private.set_aside(uuid, text),
+  app_private.offer_kept_back(app_public.waitlist_entries),
+  app_private.end_offer(uuid, app_public.waitlist_status, text), app_private.expire_hold(uuid),
+  app_private.expire_hold_when_due(uuid), app_private.offer_accepted_at(app_public.waitlist_entries),
+  app_private.begin_claim_window(app_public.waitlist_entries, timestamptz), app_private.start_claim_window(uuid, uuid, timestamptz),
+  app_private.withdraw_offer(uuid, uuid, text), app_private.zone_of_customer(uuid, uuid) from public;
+
+-- functions/last_call.sql
+-- Shortly before the start nothing is held any more: whoever still waits is told of freed room, and the first to claim gets it.
+
+create or replace function app_private.note_freeing(resource_ids uuid[], during tstzrange) returns void
+language sql volatile
+as $$
+  insert into app_private.freeings (organization_id, resource_ids, during)
+  select r.organization_id, note_freeing.resource_ids, note_freeing.during
+  from app_public.resources r
+  where r.id = resource_ids[1]
+    and exists (
+      select from app_public.waitlist_entries e
+      where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room && note_freeing.during
+        and e.last_call_at <= (select app_private.clock()) and e.starts_at > (select app_private.clock())
+        and e.offering_id in (
+          select x.offering_id from app_public.offering_resources x
+          where x.resource_id = any (note_freeing.resource_ids)))
+$$;
+comment on function app_private.note_freeing(uuid[], tstzrange) is 'Notes room freed inside the last call of somebody still waiting; a job tells them, outside the lock.';
+
+create or replace function app_private.tell_last_call(freeing_id uuid) returns void
+language plpgsql volatile
+as $$
+declare
+  v_freeing app_private.freeings;
+  v_now timestamptz;
+begin
+  select * into v_freeing from app_private.freeings f where f.id = tell_last_call.freeing_id for update;
+  v_now := app_private.clock();
+  if v_freeing.told_at is not null then
+    return;
+  end if;
+  perform app_private.notify_customer(e.customer_id, 'last_call', null, e.id, jsonb_build_object('freeingId', v_freeing.id))
+  from app_public.waitlist_entries e
+  where e.status = 'waiting' and e.stuck_at is null and not e.for_places and e.room && v_freeing.during
+    and e.last_call_at <= v_now and e.starts_at > v_now
+    and e.offering_id in (
+      select x.offering_id from app_public.offering_resources x where x.resource_id = any (v_freeing.resource_ids))
+    and app_private.is_free(e.offering_id, e.room, e.provider_id)
+    and app_private.may_be_offered(e);
+  perform app_private.notify_customer(e.customer_id, 'last_call', null, e.id, jsonb_build_object('freeingId', v_freeing.id))
+  from app_public.slots s cross join lateral app_private.waiting_for(s) e
+  where s.id = v_freeing.slot_id and app_private.is_last_call(s, e) and app_private.is_on_sale(s);
+  update app_private.freeings f set told_at = v_now where f.id = v_freeing.id;
+end
+$$;
+comment on function app_private.tell_last_call(uuid) is 'Tells everyone still waiting, once per entry and freeing, that the first to claim gets the freed room.';
+
+revoke execute on function app_private.note_freeing(uuid[], tstzrange), app_private.tell_last_call(uuid) from public;
 
 -- functions/offences.sql
 create or replace function app_private.needs_approval(
@@ -570,22 +667,6 @@ language sql stable
 return case when not app_private.is_erased(customer_id) then words end;
 comment on function app_private.unless_erased(text, uuid) is 'What is said of a booking, which may name its customer: null once they are erased. Asked under a lock that erasing them takes as well: theirs, or that of the room of a live booking.';
 revoke execute on function app_private.unless_erased(text, uuid) from public;
-create or replace function app_private.tell_of_booking(booking app_public.bookings, kind text) returns void
-language plpgsql volatile
-as $$
-begin
-  -- Then the mail that says what is to be paid, and until when, is the one that counts.
-  if booking.awaits_payment then
-    return;
-  elsif booking.status = 'pending' then
-    perform app_private.tell_who_decides(booking);
-  end if;
-  perform app_private.tell_provider(null, booking);
-  perform app_private.notify_customer(booking.customer_id, kind, booking.id, null,
-    jsonb_build_object('sequence', booking.sequence, 'status', booking.status));
-end
-$$;
-comment on function app_private.tell_of_booking(app_public.bookings, text) is 'Tells the customer of a new or claimed booking, its provider, and who decides if it needs a yes; of what is to be paid first its payment tells.';
 revoke execute on function
   app_private.find_offering(uuid), app_private.policy_of(app_public.offerings), app_private.default_policy(uuid),
   app_private.new_reference(uuid, timestamptz),
@@ -600,8 +681,7 @@ revoke execute on function
   app_private.has_booking_there(uuid, uuid, tstzrange),
   app_private.refuse_if_taken(uuid, app_public.policy_versions, tstzrange, timestamptz, uuid, uuid),
   app_private.overlapping_entries(app_public.bookings, boolean),
-  app_private.close_overlapping_entries(app_public.bookings, boolean), app_private.tell_of_booking(app_public.bookings, text),
-  app_private.tell_who_decides(app_public.bookings)
+  app_private.close_overlapping_entries(app_public.bookings, boolean)
 from public;
 
 -- functions/create_booking.sql
@@ -1669,6 +1749,8 @@ begin
   end loop;
   perform app_private.tell_together(false);
   perform app_private.tell_of_series(v_agreed, 'series_approved', jsonb_build_object('reason', note));
+  perform app_private.tell_providers_of_series(
+    array(select b from app_public.bookings b where b.id = any (v_agreed)), 'provider_booking');
   perform app_private.tell_of_payments(v_to_be_paid, jsonb_build_object('agreed', true, 'reason', note));
 end
 $$;
@@ -2571,7 +2653,6 @@ return case action
   when 'confirm_delivery' then coalesce(booking.delivery_answer_by, booking.ends_at)
   -- What is due once it is over has to be paid then.
   when 'pay' then greatest(booking.ends_at, app_private.clock()) + interval '720 hours'
-  when 'cancel_series' then (select max(b.ends_at) from app_public.bookings b where b.series_id = booking.series_id)
   -- Until the end: after that the page only says that it is too late.
   else case when action in ('cancel_series', 'approve_series', 'reject_series')
     then (select max(b.ends_at) from app_public.bookings b where b.series_id = booking.series_id)
