@@ -3958,13 +3958,18 @@ comment on function app_private.caller_role() is 'The role the caller acts as.';
 
 CREATE OR REPLACE FUNCTION app_private.cancel_series_by_link(link app_private.link_tokens, reason text)
  RETURNS timestamp with time zone
- LANGUAGE sql
+ LANGUAGE plpgsql
 AS $function$
-  select min(e.starts_at)
-  from app_private.lock_series(link.booking_id, 'all') b
-  cross join lateral app_private.end_all_of_series(array(select r from app_private.rest_of_series(b, 'all') r),
-    case when link.user_id is null then reason else coalesce(reason, 'Several dates in a row were not confirmed.') end,
-    link.user_id is not null) e
+declare
+  v_booking app_public.bookings := app_private.lock_series(link.booking_id, 'all');
+begin
+  -- In a statement of its own: that of the lock would still see what was live before it had to wait.
+  return (
+    select min(e.starts_at)
+    from app_private.end_all_of_series(array(select r from app_private.rest_of_series(v_booking, 'all') r),
+      case when link.user_id is null then reason else coalesce(reason, 'Several dates in a row were not confirmed.') end,
+      link.user_id is not null) e);
+end
 $function$;
 comment on function app_private.cancel_series_by_link(app_private.link_tokens,text) is 'Cancels the rest of a series for its customer, or for a manager; out comes its first start. Errors: RSNTF, RSARG.';
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:50ffb711aaa5af993a6fe2037b34e122c5e9530d
---! Hash: sha1:a18ada31ac47e1150b093558e934476b00f7edb7
+--! Hash: sha1:7f46a5d2fe88f6ee82942b263961188916a11ee2
 --! Message: series-answers-deposits-disputes
 
 set local check_function_bodies = off;
@@ -1659,13 +1659,18 @@ end
 $$;
 comment on function app_public.modify_series(uuid, app_public.series_scope, time, interval, integer, text, text, text, text, boolean, uuid, text, text, integer) is 'Changes this booking of a series, this one and those that follow, or all that are still to come: by how many days they move (`shiftDays`: 1 from Tuesdays to Wednesdays, -7 a week earlier), when they begin on their dates (local time), how long they last, how many people, purpose and needs, who serves them (`providerId`, as in `modifyBooking`) and the address they go to; an empty text removes the old one. Moving clears the confirmation of attendance and re-arms the reminders. If one cannot be moved nothing is changed, and the details list why (conflicts); with `skipConflicts` those stay as they are. Out comes what became of each. Errors: RSNTF no such booking or not yours, or no such provider, RSARG not of a series, or a bad value; of a date RSTIM, RSBLK, RSLIM, RSFUL.';
 create or replace function app_private.cancel_series_by_link(link app_private.link_tokens, reason text) returns timestamptz
-language sql volatile
+language plpgsql volatile
 as $$
-  select min(e.starts_at)
-  from app_private.lock_series(link.booking_id, 'all') b
-  cross join lateral app_private.end_all_of_series(array(select r from app_private.rest_of_series(b, 'all') r),
-    case when link.user_id is null then reason else coalesce(reason, 'Several dates in a row were not confirmed.') end,
-    link.user_id is not null) e
+declare
+  v_booking app_public.bookings := app_private.lock_series(link.booking_id, 'all');
+begin
+  -- In a statement of its own: that of the lock would still see what was live before it had to wait.
+  return (
+    select min(e.starts_at)
+    from app_private.end_all_of_series(array(select r from app_private.rest_of_series(v_booking, 'all') r),
+      case when link.user_id is null then reason else coalesce(reason, 'Several dates in a row were not confirmed.') end,
+      link.user_id is not null) e);
+end
 $$;
 create or replace function app_private.occurrences_as_json(booking_ids jsonb) returns jsonb
 language sql stable

@@ -1,5 +1,18 @@
 import { describe, expect, test } from '@jest/globals';
-import { inTransaction } from '../support/database.ts';
+import { inTransaction, type TestDatabase } from '../support/database.ts';
+
+/** Functions with a statement that waits for a lock and then reads as of before it waited. */
+async function lockersThatReadOn(db: TestDatabase): Promise<string[]> {
+  const rows = await db.rows<{ name: string }>(
+    `select p.oid::regprocedure::text as name from pg_proc p
+     where p.pronamespace in ('app_public'::regnamespace, 'app_private'::regnamespace)
+       and case p.prolang when (select l.oid from pg_language l where l.lanname = 'sql')
+         then coalesce(nullif(p.prosrc, ''), pg_get_functiondef(p.oid)) ~ '\\mlock_\\w+\\('
+         else p.prosrc ~ '(from|join|lateral)\\s+app_private\\.lock_' end
+     order by 1`,
+  );
+  return rows.map(({ name }) => name);
+}
 
 describe('Function bodies', () => {
   // The fixtures are loaded without checking bodies, because functions call each other both ways.
@@ -31,5 +44,23 @@ describe('Function bodies', () => {
         'create function app_private.broken() returns int language sql return app_private.missing()',
       );
       expect(error.code).toBe('42883');
+    }));
+
+  // A statement sees what was there when it began, also of the rows it then had to wait for.
+  test('lock in a statement of its own', () =>
+    inTransaction(async (db) => {
+      expect(await lockersThatReadOn(db)).toEqual([]);
+      await db.query(
+        `create function app_private.too_late() returns bigint language sql as
+           'select count(*) from app_private.lock_booking(null) b'`,
+      );
+      await db.query(
+        `create function app_private.too_late_as_well() returns bigint language plpgsql as
+           'begin return (select count(*) from app_private.lock_booking(null) b); end'`,
+      );
+      expect(await lockersThatReadOn(db)).toEqual([
+        'app_private.too_late()',
+        'app_private.too_late_as_well()',
+      ]);
     }));
 });

@@ -237,7 +237,7 @@ const controls: [lock: string, weaken: Weaken, scenarios: Scenario[]][] = [
     [bookings.crossedMoves, bookings.hallAndParts, series.crossedSeries],
   ],
   ['the key lock', noKeyLock, [series.seriesTwice, bookings.sameKey]],
-  ['all locks of a series', noLocksOfASeries, [series.seriesAnswered]],
+  ['all locks of a series', noLocksOfASeries, [series.seriesAnswered, series.seriesLinkPressed]],
   [
     'the room lock',
     noPlaceLock,

@@ -9,13 +9,9 @@ import {
   literal,
   refusals,
   type Scenario,
+  server,
 } from '../support/races.ts';
 import { type Tour, tourOn } from './stage.ts';
-
-/** As the server does before it knows who is calling. */
-function server(call: string): Action {
-  return { login: 'server', sql: `select to_jsonb(x) as value from ${call} x` };
-}
 
 function ask(tour: Tour, email: string, adults: number): Action {
   const input = { offeringId: tour.offering, slotId: tour.slots[0], adults, name: 'Gina', email };

@@ -11,15 +11,11 @@ import {
   literal,
   refusals,
   type Scenario,
+  server,
 } from '../support/races.ts';
 import { user } from './stage.ts';
 
 const MANY = 6;
-
-/** As the server does before it knows who is calling. */
-function server(call: string): Action {
-  return { login: 'server', sql: `select to_jsonb(x) as value from ${call} x` };
-}
 
 const hash = (text: string) => `'\\x${createHash('sha256').update(text).digest('hex')}'::bytea`;
 

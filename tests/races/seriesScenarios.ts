@@ -1,7 +1,16 @@
 /** Series against series, single bookings, blackouts and their own changes. */
 import { expect } from '@jest/globals';
 import { at, range } from '../support/factories.ts';
-import { type Action, as, fine, type Ground, refusals, type Scenario } from '../support/races.ts';
+import {
+  type Action,
+  as,
+  fine,
+  type Ground,
+  literal,
+  refusals,
+  type Scenario,
+  server,
+} from '../support/races.ts';
 import { book, user } from './stage.ts';
 
 const DATES = 3;
@@ -117,6 +126,35 @@ export const seriesAnswered: Scenario = {
         expect(kinds.join(' ')).toMatch(
           /^series_booked( series_approved)? series_cancelled$|^series_booked series_rejected$/,
         );
+      },
+    };
+  },
+};
+
+export const seriesLinkPressed: Scenario = {
+  name: 'the link to cancel a series, pressed by many at once, cancels once and tells once',
+  prepare: async (ground, day) => {
+    const { id } = await ground.act(bookSeries(user(ground, 0), ground.world.left, day, '10:00'));
+    const dates = await occurrences(ground, String(id));
+    const { token } = await ground.db.one<{ token: string }>(
+      `select app_private.issue_link('cancel_series', b.organization_id, b.customer_id, null, b.id, null, null,
+         b.ends_at) as token
+       from app_public.bookings b where b.id = $1`,
+      [dates[0]?.id],
+    );
+    return {
+      actions: Array.from({ length: 4 }, () =>
+        server(`app_private.follow_link(${literal(token)})`),
+      ),
+      check: async (outcomes) => {
+        expect(refusals(outcomes)).toEqual([]);
+        expect(new Set(fine(outcomes).map(({ state }) => state))).toEqual(new Set(['done']));
+        const told = await ground.db.value<number>(
+          `select count(*)::integer from app_public.notifications n
+           where n.booking_id = $1 and n.kind = 'series_cancelled'`,
+          [dates[0]?.id],
+        );
+        expect(told).toBe(1);
       },
     };
   },

@@ -48,6 +48,11 @@ export function job(call: string): Action {
   return { login: 'worker', sql: `select to_jsonb(x) as value from ${call} x` };
 }
 
+/** Calls a function as the server does before it knows who is calling. */
+export function server(call: string): Action {
+  return { login: 'server', sql: `select to_jsonb(x) as value from ${call} x` };
+}
+
 export function owner(call: string): Action {
   return { login: 'owner', sql: `select to_jsonb(x) as value from ${call} x` };
 }
