@@ -9,6 +9,12 @@ const HOUR_MS = 3_600_000;
 /** Customers without an account, whose the history is. */
 const OTHERS = 200_000;
 const STEP = 250_000;
+const FILLED = [
+  'app_public.bookings',
+  'app_public.notifications',
+  'app_public.deliveries',
+  'app_private.deadlines',
+];
 /** The first days are left free for what is measured. */
 const FUTURE = `date_trunc('day', now()) + interval '30 days' + (n / ${ROOMS}) * interval '30 minutes'`;
 
@@ -35,9 +41,11 @@ export async function measureGrowth(pasts: number[], future: number): Promise<Gr
     for (let n = 0; n < 2; n++) {
       const side = await openSide();
       sides.push(side);
-      await fillOthers(side.ground);
-      await fillFuture(side.ground, future);
-      await fillPast(side.ground, 0, pasts[0] ?? 0);
+      await withoutIndexes(side.ground, async () => {
+        await fillOthers(side.ground);
+        await fillFuture(side.ground, future);
+        await fillPast(side.ground, 0, pasts[0] ?? 0);
+      });
       await settle(side.ground);
     }
     const [growing, short] = sides as [Side, Side];
@@ -45,7 +53,7 @@ export async function measureGrowth(pasts: number[], future: number): Promise<Gr
     for (const [index, past] of pasts.entries()) {
       const before = pasts[index - 1];
       if (before !== undefined) {
-        await fillPast(growing.ground, before, past);
+        await withoutIndexes(growing.ground, () => fillPast(growing.ground, before, past));
         await settle(growing.ground);
       }
       await measure(sides, index);
@@ -67,6 +75,21 @@ async function openSide(): Promise<Side> {
   await caller.connect();
   await caller.query(AS_USER);
   return { ground, caller, latencies: new Map() };
+}
+
+/** As a restore does it: what is not needed to keep a constraint is built when the rows are there. */
+async function withoutIndexes({ admin }: Ground, write: () => Promise<void>): Promise<void> {
+  const { rows } = await admin.query<{ name: string; definition: string }>(
+    `select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition
+     from pg_index i
+     where i.indrelid = any (array[${FILLED.map((table) => `'${table}'`)}]::regclass[])
+       and not exists (select from pg_constraint c where c.conindid = i.indexrelid)`,
+  );
+  for (const { name } of rows) await admin.query(`drop index ${name}`);
+  await write();
+  await admin.query("set maintenance_work_mem = '1GB'");
+  for (const { definition } of rows) await admin.query(definition);
+  process.stderr.write(`growth: ${rows.length} indexes built\n`);
 }
 
 async function settle({ admin }: Ground): Promise<void> {
