@@ -107,8 +107,12 @@ describe('In S3', () => {
 
   test('a bucket that is not there is an error, whatever is asked of it', async () => {
     const storage = s3Storage({ ...s3.settings, url: s3.settings.url.replace('photos', 'none') });
-    for (const asked of [storage.put(ID, PHOTO), storage.get(ID), storage.remove(ID)]) {
-      await expect(asked).rejects.toThrow('The photo storage answered 404.');
+    for (const ask of [
+      () => storage.put(ID, PHOTO),
+      () => storage.get(ID),
+      () => storage.remove(ID),
+    ]) {
+      await expect(ask()).rejects.toThrow('The photo storage answered 404.');
     }
   });
 
