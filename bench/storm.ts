@@ -30,11 +30,16 @@ const BOOKINGS = `
     on next.place = ${USERS / 2} + (n / ${ROOMS} + 5 * (n % ${ROOMS})) % ${USERS / 2}
   join app_public.policy_versions p on p.organization_id = f.organization_id`;
 
+/** Terms by their names, for they get more columns now and then. */
+const confirmedBy = (at: string) =>
+  `jsonb_populate_record(null::app_private.booking_terms,
+      jsonb_build_object('status', 'confirmed', 'confirm_by', ${at}, 'awaits_payment', false))`;
+
 /** Made long ago, so that the first reminder, a day before, is due. */
 const DUE_REMINDERS = `
   select count(app_private.insert_booking(b.offering_id, b.owner_id, b.policy, b.during, app_private.checked_party(1), null, null,
     clock_timestamp() - interval '2 days',
-    row('confirmed', null, lower(b.during) - interval '2 hours', null, null)::app_private.booking_terms))
+    ${confirmedBy("lower(b.during) - interval '2 hours'")}))
   from (${BOOKINGS}) b`;
 
 /** Reminded yesterday, to be confirmed until just now, and somebody waits for each. */
@@ -42,7 +47,7 @@ const DUE_RELEASES = `
   with made as materialized (
     select b.waiter_id, app_private.insert_booking(b.offering_id, b.owner_id, b.policy, b.during, app_private.checked_party(1), null, null,
       clock_timestamp() - interval '2 days',
-      row('confirmed', null, clock_timestamp(), null, null)::app_private.booking_terms) as booking
+      ${confirmedBy('clock_timestamp()')}) as booking
     from (${BOOKINGS}) b
   ), waiting as (
     insert into app_public.waitlist_entries (organization_id, offering_id, customer_id, policy_version_id,
