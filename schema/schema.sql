@@ -944,7 +944,7 @@ comment on column app_public.bookings.offering_id is 'What is booked.';
 comment on column app_public.bookings.organization_id is 'The organisation.';
 comment on column app_public.bookings.override_at is 'When a manager exempted it from release.';
 comment on column app_public.bookings.override_by is 'The manager who did.';
-comment on column app_public.bookings.override_reason is 'The manager''s reason.';
+comment on column app_public.bookings.override_reason is 'The manager''s reason; `Erased.` once the customer is.';
 comment on column app_public.bookings.party_size is 'How many people.';
 comment on column app_public.bookings.person_price is 'Price of a person that it was worked out from; this and the next seven only where places are booked.';
 comment on column app_public.bookings.places is 'How many places of the slot it takes; infants count unless the policy says not.';
@@ -11259,12 +11259,12 @@ CREATE OR REPLACE FUNCTION app_private.scrub_customers(customer_ids uuid[])
 AS $function$
 begin
   update app_public.bookings b set purpose = null, special_requests = null, dietary_needs = null, access_needs = null, customer_address = null,
-      customer_phone = null, ended_reason = null,
-    delivery_notes = null, recommendations = null
+      customer_phone = null, ended_reason = null, delivery_notes = null, recommendations = null,
+      -- An exemption has a reason; what it was may tell of the person.
+      override_reason = case when b.override_at is not null then 'Erased.' end
   where b.customer_id = any (customer_ids)
     and num_nonnulls(b.purpose, b.special_requests, b.dietary_needs, b.access_needs, b.customer_address, b.customer_phone,
-      b.ended_reason, b.delivery_notes,
-      b.recommendations) > 0;
+      b.ended_reason, b.delivery_notes, b.recommendations, b.override_reason) > 0;
   -- The job that follows removes their files.
   delete from app_public.booking_photos p using app_public.bookings b
   where p.booking_id = b.id and b.customer_id = any (customer_ids);
@@ -11285,8 +11285,9 @@ begin
       erased_at = app_private.clock()
   where c.id = any (customer_ids);
   update app_public.audit_log a
-  set ip = null, user_agent = null, reason = null, old_values = a.old_values - 'ended_reason',
-      new_values = a.new_values - 'ended_reason'
+  set ip = null, user_agent = null, reason = null,
+      old_values = a.old_values - array['ended_reason', 'override_reason'],
+      new_values = a.new_values - array['ended_reason', 'override_reason']
   where a.customer_id = any (customer_ids);
 end
 $function$;
@@ -14107,7 +14108,8 @@ begin
   end if;
   v_booking := app_private.lock_booking(booking_id);
   v_now := app_private.clock();
-  if not (app_private.is_provider_of(booking_id) or app_private.is_manager_of(v_booking.offering_id)) then
+  if not (app_private.is_provider_of(booking_id) or app_private.is_manager_of(v_booking.offering_id))
+     or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   elsif v_booking.awaits_payment or (case v_booking.status when 'pending' then v_booking.request_expires_at
       when 'in_progress' then v_booking.expires_at end) is null then

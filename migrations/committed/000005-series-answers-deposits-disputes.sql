@@ -1,5 +1,5 @@
 --! Previous: sha1:50ffb711aaa5af993a6fe2037b34e122c5e9530d
---! Hash: sha1:7f46a5d2fe88f6ee82942b263961188916a11ee2
+--! Hash: sha1:989065a7258254f36e75f708403be20fee8d9426
 --! Message: series-answers-deposits-disputes
 
 set local check_function_bodies = off;
@@ -2395,7 +2395,8 @@ begin
   end if;
   v_booking := app_private.lock_booking(booking_id);
   v_now := app_private.clock();
-  if not (app_private.is_provider_of(booking_id) or app_private.is_manager_of(v_booking.offering_id)) then
+  if not (app_private.is_provider_of(booking_id) or app_private.is_manager_of(v_booking.offering_id))
+     or v_booking.status = 'held' then
     perform app_private.fail('RSNTF', 'There is no such booking.');
   elsif v_booking.awaits_payment or (case v_booking.status when 'pending' then v_booking.request_expires_at
       when 'in_progress' then v_booking.expires_at end) is null then
@@ -3585,3 +3586,49 @@ comment on function app_private.figure_bookings(uuid[], uuid, date, date, interv
 revoke execute on function
   app_private.booking_figures(uuid[], uuid, date, date, boolean),
   app_private.figure_bookings(uuid[], uuid, date, date, interval) from public;
+
+-- What managers wrote to exempt a booking goes with its customer, also of those who were erased before.
+create or replace function app_private.scrub_customers(customer_ids uuid[]) returns void
+language plpgsql volatile
+as $$
+begin
+  update app_public.bookings b set purpose = null, special_requests = null, dietary_needs = null, access_needs = null, customer_address = null,
+      customer_phone = null, ended_reason = null, delivery_notes = null, recommendations = null,
+      -- An exemption has a reason; what it was may tell of the person.
+      override_reason = case when b.override_at is not null then 'Erased.' end
+  where b.customer_id = any (customer_ids)
+    and num_nonnulls(b.purpose, b.special_requests, b.dietary_needs, b.access_needs, b.customer_address, b.customer_phone,
+      b.ended_reason, b.delivery_notes, b.recommendations, b.override_reason) > 0;
+  -- The job that follows removes their files.
+  delete from app_public.booking_photos p using app_public.bookings b
+  where p.booking_id = b.id and b.customer_id = any (customer_ids);
+  -- The answer may call the person by name.
+  update app_public.reviews v set words = null, reply = null
+  from app_public.bookings b
+  where b.review_id = v.id and b.customer_id = any (customer_ids) and num_nonnulls(v.words, v.reply) > 0;
+  update app_public.waitlist_entries e set note = null, customer_address = null, customer_phone = null
+  where e.customer_id = any (customer_ids) and num_nonnulls(e.note, e.customer_address, e.customer_phone) > 0;
+  delete from app_private.link_tokens t where t.customer_id = any (customer_ids);
+  delete from app_private.guest_requests r where r.customer_id = any (customer_ids);
+  perform app_private.scrub_deliveries(array(
+    select n.id from app_public.notifications n where n.customer_id = any (customer_ids)));
+  update app_public.notifications n set data = n.data - array['reason', 'subject', 'note', 'purpose', 'previous']
+  where n.customer_id = any (customer_ids) and n.data ?| array['reason', 'subject', 'note', 'purpose', 'previous'];
+  update app_public.customers c
+  set name = null, email = null, phone = null, locale = null, time_zone = null, user_id = null,
+      erased_at = app_private.clock()
+  where c.id = any (customer_ids);
+  update app_public.audit_log a
+  set ip = null, user_agent = null, reason = null,
+      old_values = a.old_values - array['ended_reason', 'override_reason'],
+      new_values = a.new_values - array['ended_reason', 'override_reason']
+  where a.customer_id = any (customer_ids);
+end
+$$;
+comment on column app_public.bookings.override_reason is 'The manager''s reason; `Erased.` once the customer is.';
+update app_public.bookings b set override_reason = 'Erased.'
+from app_public.customers c where c.id = b.customer_id and c.erased_at is not null and b.override_at is not null;
+update app_public.audit_log a
+set old_values = a.old_values - array['ended_reason', 'override_reason'],
+    new_values = a.new_values - array['ended_reason', 'override_reason']
+from app_public.customers c where c.id = a.customer_id and c.erased_at is not null;

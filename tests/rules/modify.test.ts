@@ -227,6 +227,10 @@ describe('A change is refused', () => {
     for (const name of ['modify_booking', 'cancel_booking', 'confirm_booking']) {
       await refused(db, 'RSNTF', bea, name, { booking_id: hold_id });
     }
+    const byManagers = ['cancel', 'reject', 'keep'].map((verb) => `${verb}_booking`);
+    for (const name of [...byManagers, 'override_auto_cancel', 'mark_no_show']) {
+      await refused(db, 'RSNTF', world.manager, name, { booking_id: hold_id, reason: 'No' });
+    }
   });
 });
 

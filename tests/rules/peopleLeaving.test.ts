@@ -252,6 +252,23 @@ describe('erasing', () => {
       expect(user.erased_at).not.toBeNull();
     }));
 
+  test('oneself leaves nothing of what managers wrote to exempt or cancel a booking', () =>
+    scene(async (db) => {
+      const { world, anna, annasBooking } = await annaAndBen(db);
+      const manager = await createUser(db, 'manager@example.org');
+      await addMember(world, manager, 'manager');
+      const words = 'Her knee, after the operation';
+      await asUser(db, manager, () =>
+        db.query('select override_auto_cancel($1, $2)', [annasBooking, words]),
+      );
+      expect((await findAnywhere(db, words)).sort()).toEqual(['audit_log', 'bookings']);
+      await asUser(db, anna, () => db.query('select erase_me()'));
+      expect(await findAnywhere(db, words)).toEqual([]);
+      const sql = 'select override_reason, override_at is null as gone from bookings where id = $1';
+      const kept = await db.one(sql, [annasBooking]);
+      expect(kept).toEqual({ override_reason: 'Erased.', gone: false });
+    }));
+
   test('oneself frees the address for a new account', () =>
     scene(async (db) => {
       await createWorld(db);
