@@ -324,6 +324,102 @@ const lapsedAndAdopted: Case = {
   otherwise: ['RSSTA', 'lapsed'],
 };
 
+const EMAIL = 'email from app_public.users where id = $1';
+
+/** An owner makes somebody a member who erases their account. */
+async function erasedMember(ground: Ground) {
+  const { db, world } = ground;
+  const leaver = await createUser(db, 'Leaver');
+  const email = await db.value<string>(`select ${EMAIL}`, [leaver]);
+  const { organizationId: organization_id } = world;
+  return {
+    set: as(world.owner, 'set_member', { organization_id, email, role: 'manager' }),
+    erase: as(leaver, 'erase_me', {}),
+    look: () =>
+      db.value('select count(*)::integer from app_public.memberships where user_id = $1', [leaver]),
+  };
+}
+
+const unlockedMember: Weaken = (db) =>
+  without(
+    db,
+    'app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[],uuid)',
+    /for share/,
+  );
+
+const erasedThenMember: Case = {
+  name: 'whoever was erased meanwhile is made no member',
+  prepare: async (ground) => {
+    const { set, erase, look } = await erasedMember(ground);
+    return { first: erase, second: set, look };
+  },
+  outcome: ['RSNTF', 0],
+  weaken: unlockedMember,
+  otherwise: ['ok', 1],
+};
+
+const memberThenErased: Case = {
+  name: 'whoever is made a member while they are erased is none afterwards',
+  prepare: async (ground) => {
+    const { set, erase, look } = await erasedMember(ground);
+    return { first: set, second: erase, look };
+  },
+  outcome: ['ok', 0],
+  weaken: unlockedMember,
+  otherwise: ['ok', 1],
+};
+
+/** In the last call everybody who waits is told at once; one of them is erased. */
+async function erasedInLastCall(ground: Ground) {
+  const { db, world } = ground;
+  const leaver = await createUser(db, 'Leaver');
+  const booked = await idOf(ground, book(user(ground, 0), world.left, TIME));
+  await ground.act(join(leaver, world.left, TIME));
+  const email = await db.value<string>(`select ${EMAIL}`, [leaver]);
+  await db.setClock(at('17:40', DAY));
+  await ground.act(cancel(user(ground, 0), booked));
+  return {
+    tell: due(await db.value<string>('select id from app_private.freeings')),
+    erase: as(leaver, 'erase_me', {}),
+    // What the outbox does with it at its next turn.
+    look: async () => {
+      await db.query('select from app_private.lease_deliveries(100)');
+      const kept = 'select count(*)::integer from app_public.deliveries where address = $1';
+      return db.value(kept, [email]);
+    },
+  };
+}
+
+const keptAllTheSame: Weaken = (db) =>
+  without(
+    db,
+    'app_private.is_to_erased(app_public.notifications)',
+    /c\.erased_at is not null/,
+    'false',
+  );
+
+const erasedThenTold: Case = {
+  name: 'of whoever was erased meanwhile the mail of the last call keeps no address',
+  prepare: async (ground) => {
+    const { tell, erase, look } = await erasedInLastCall(ground);
+    return { first: erase, second: tell, look };
+  },
+  outcome: ['ok', 0],
+  weaken: keptAllTheSame,
+  otherwise: ['ok', 1],
+};
+
+const toldThenErased: Case = {
+  name: 'of whoever is told of the last call while they are erased it keeps none either',
+  prepare: async (ground) => {
+    const { tell, erase, look } = await erasedInLastCall(ground);
+    return { first: tell, second: erase, look };
+  },
+  outcome: ['ok', 0],
+  weaken: keptAllTheSame,
+  otherwise: ['ok', 1],
+};
+
 const cases = [
   linkOfProvider,
   accountClosed,
@@ -334,6 +430,10 @@ const cases = [
   askedThenErased,
   lapsedAndErased,
   lapsedAndAdopted,
+  erasedThenMember,
+  memberThenErased,
+  erasedThenTold,
+  toldThenErased,
 ];
 
 async function play(field: Field, { policy, prepare }: Case): Promise<[string, unknown]> {
