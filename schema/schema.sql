@@ -2801,7 +2801,8 @@ begin
   select c.id into v_id from app_public.customers c
   where c.organization_id = addressee.organization_id and c.erased_at is null
     and c.email_normalised = app_private.normalise_email(addressee.email)
-  order by c.user_id nulls last, c.id limit 1;
+  order by c.user_id nulls last, c.id limit 1
+  for share skip locked;
   if v_id is null then
     -- Without a name: as long as nobody has followed the link, it is only what somebody said.
     insert into app_public.customers (organization_id, email, locale)
@@ -2811,7 +2812,7 @@ begin
   return v_id;
 end
 $function$;
-comment on function app_private.addressee(uuid,text,text) is 'The customer with an address, or a new one that is nothing but that. Not locked: who waited would learn that there is one.';
+comment on function app_private.addressee(uuid,text,text) is 'The customer with an address, locked against whoever erases them, or a new one that is nothing but that. Who is being worked on is passed over: who waited would learn that there is one.';
 
 CREATE OR REPLACE FUNCTION app_private.adopt_customers(user_id uuid)
  RETURNS void
@@ -5201,10 +5202,13 @@ CREATE OR REPLACE FUNCTION app_private.customer_of_user(user_id uuid, organizati
 AS $function$
 declare
   v_id uuid;
+  v_customer app_public.customers;
 begin
   select c.id into v_id from app_public.customers c
   where c.user_id = customer_of_user.user_id and c.organization_id = customer_of_user.organization_id;
   if v_id is null then
+    -- Whoever closes or erases their account locks its row, and then the customers they are: one made meanwhile is none.
+    perform from app_public.users u where u.id = customer_of_user.user_id for share;
     insert into app_public.customers (organization_id, user_id, name, email, phone, locale, time_zone)
     select customer_of_user.organization_id, u.id, u.name, u.email, u.phone, u.locale, u.time_zone
     from app_public.users u where u.id = customer_of_user.user_id
@@ -5212,10 +5216,13 @@ begin
     select c.id into v_id from app_public.customers c
     where c.user_id = customer_of_user.user_id and c.organization_id = customer_of_user.organization_id;
   end if;
-  return app_private.lock_customer(v_id);
+  v_customer := app_private.lock_customer(v_id);
+  -- Once more, for while this waited they may have closed their account.
+  perform app_private.require_user();
+  return v_customer;
 end
 $function$;
-comment on function app_private.customer_of_user(uuid,uuid) is 'The customer a user is in an organisation, made where they first book, and locked.';
+comment on function app_private.customer_of_user(uuid,uuid) is 'The customer the signed-in user is in an organisation, made where they first book, and locked. Errors: RSAUT, RSVER.';
 
 CREATE OR REPLACE FUNCTION app_private.dates_of_rule(rule app_private.series_rule, first_date date, at_most integer)
  RETURNS SETOF date
@@ -5489,6 +5496,8 @@ begin
   for v_id in
     select e.id from app_public.waitlist_entries e
     where e.customer_id = any (customer_ids) and e.ended_at is null order by e.id
+    -- Time ends them without the room, and what it has ended meanwhile cannot be left.
+    for no key update
   loop
     perform app_private.leave(v_id);
   end loop;
@@ -6079,9 +6088,13 @@ begin
   end if;
   update app_private.link_tokens t
   set used_at = coalesce(t.used_at, app_private.clock()), evidence = coalesce(t.evidence, follow_link.evidence)
-  where t.token_hash = v_link.token_hash and t.expires_at > (select app_private.clock());
+  where t.token_hash = v_link.token_hash and t.expires_at > (select app_private.clock())
+  returning * into v_link;
   if not found then
     perform app_private.fail('RSEXP', 'This link comes too late.', jsonb_build_object('why', 'link_expired'));
+  -- Asked before the locks as well; but while it waited for them, the booking may have been given to somebody else.
+  elsif not app_private.link_bearer_is_entitled(v_link) then
+    perform app_private.fail('RSNTF', 'This link is not valid.');
   end if;
   return app_private.read_link(token);
 end
@@ -6148,6 +6161,16 @@ begin
   end if;
   perform set_config('reslot.via', 'job', true);
   select * into v_note from app_public.notifications n where n.id = v_delivery.notification_id;
+  if v_note.kind = 'slot_available' then
+    perform app_private.lock_entry(v_note.entry_id);
+    -- Once more, for while this waited for the room somebody may have had the mail tried again.
+    select * into v_delivery from app_public.deliveries d
+    where d.id = follow_up_delivery.delivery_id and d.status in ('sent', 'dead') and d.followed_up_at is null
+    for no key update;
+    if v_delivery.id is null then
+      return;
+    end if;
+  end if;
   if v_note.kind = 'slot_available' and v_delivery.status = 'sent' then
     perform app_private.start_claim_window(v_note.entry_id, (v_note.data ->> 'holdId')::uuid, v_delivery.sent_at);
   elsif v_note.kind = 'slot_available' then
@@ -6735,13 +6758,14 @@ AS $function$
     end
     and (not n.data ? 'sequence' or k.current_while = 'always' or (n.data ->> 'sequence')::integer = b.sequence)
     and coalesce(delivery.not_after > (select app_private.clock()), true)
+    and not app_private.is_to_erased(n)
   from app_public.notifications n
   join app_private.notification_kinds k on k.kind = n.kind
   left join app_public.bookings b on b.id = n.booking_id
   left join app_public.waitlist_entries e on e.id = n.entry_id
   where n.id = delivery.notification_id
 $function$;
-comment on function app_private.is_current(app_public.deliveries) is 'Whether a message is still worth sending, or overtaken: a reminder for a cancelled booking, an offer that is over, a time that was moved again.';
+comment on function app_private.is_current(app_public.deliveries) is 'Whether a message is still worth sending, or overtaken: a reminder for a cancelled booking, an offer that is over, a time that was moved again, somebody who was erased.';
 
 CREATE OR REPLACE FUNCTION app_private.is_customer(customer_id uuid)
  RETURNS boolean
@@ -6944,6 +6968,18 @@ grant execute on function app_private.is_time_zone(text) to reslot_app;
 grant execute on function app_private.is_time_zone(text) to reslot_user;
 grant execute on function app_private.is_time_zone(text) to reslot_worker;
 comment on function app_private.is_time_zone(text) is 'Whether a text is an IANA time zone name this server knows.';
+
+CREATE OR REPLACE FUNCTION app_private.is_to_erased(notification app_public.notifications)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select exists (
+      select from app_public.customers c where c.id = notification.customer_id and c.erased_at is not null)
+    or exists (
+      select from app_public.users u where u.id = notification.user_id and u.erased_at is not null)
+$function$;
+comment on function app_private.is_to_erased(app_public.notifications) is 'Whether a message is to somebody who was erased: what was about to be said to them meanwhile is not.';
 
 CREATE OR REPLACE FUNCTION app_private.is_waited_for(resource_ids uuid[], during tstzrange)
  RETURNS boolean
@@ -7234,7 +7270,9 @@ begin
     for v_delivery in select * from app_private.next_deliveries(v_left) loop
       v_found := true;
       if not app_private.is_current(v_delivery) then
-        update app_public.deliveries d set status = 'obsolete' where d.id = v_delivery.id;
+        update app_public.deliveries d
+        set status = 'obsolete', address = case when not app_private.is_to_erased(n) then d.address end
+        from app_public.notifications n where n.id = d.notification_id and d.id = v_delivery.id;
         continue;
       end if;
       update app_public.deliveries d
@@ -7325,6 +7363,9 @@ AS $function$
 declare
   v_entry_id uuid;
 begin
+  -- Time ends them without the room, and what it has ended meanwhile cannot be left.
+  perform from app_public.waitlist_entries w where w.customer_id = any (customer_ids) and w.ended_at is null
+  order by w.id for no key update;
   -- One customer waits once for the same: of two entries the better place stays, an offer above all.
   for v_entry_id in
     select e.id from (
@@ -12926,6 +12967,7 @@ AS $function$
 declare
   v_policy app_public.policies;
   v_version app_public.policy_versions;
+  v_offerings uuid[];
   v_booking app_public.bookings;
   v_count integer := 0;
 begin
@@ -12933,12 +12975,14 @@ begin
   if v_policy.id is null or not app_private.is_manager_in(v_policy.organization_id) then
     perform app_private.fail('RSNTF', 'There is no such policy.');
   end if;
-  perform app_private.lock_room(array(select f.id from app_public.offerings f where f.policy_id = v_policy.id));
+  v_offerings := array(select f.id from app_public.offerings f where f.policy_id = v_policy.id);
+  perform app_private.lock_room(v_offerings);
   select * into v_version from app_public.policy_versions v where v.policy_id = v_policy.id order by v.version desc limit 1;
   for v_booking in
     select b.* from app_public.bookings b
     join app_public.offerings f on f.id = b.offering_id and f.policy_id = v_policy.id
-    where b.organization_id = v_policy.organization_id and b.ended_at is null
+    -- What has come under the policy while this waited is not locked: it is for the next call.
+    where b.offering_id = any (v_offerings) and b.organization_id = v_policy.organization_id and b.ended_at is null
       and b.status in ('pending', 'confirmed') and b.policy_version_id <> v_version.id
     order by b.id
     limit 100
@@ -15088,8 +15132,7 @@ declare
   v_named boolean := coalesce(cardinality(offering_ids), 0) > 0;
   v_all boolean := set_member.role = 'owner' or coalesce(set_member.all_offerings, not v_named);
 begin
-  perform from app_public.organizations o where o.id = set_member.organization_id for no key update;
-  if not found or not app_private.is_owner_in(organization_id) then
+  if not app_private.is_owner_in(organization_id) then
     perform app_private.fail('RSNTF', 'There is no such organisation that you own.');
   elsif set_member.role is null then
     perform app_private.fail('RSARG', 'Please name a role.');
@@ -15098,10 +15141,15 @@ begin
   elsif not v_all and coalesce(cardinality(offering_ids), 0) not between 1 and 1000 then
     perform app_private.fail('RSARG', 'Please name the offerings, 1 to 1000 of them, or give all.');
   end if;
+  -- The account before the organisation, as whoever erases theirs does it.
   select u.id into v_user_id from app_public.users u
   where u.email_normalised = app_private.normalise_email(set_member.email)
-    and u.email_verified_at is not null and u.deactivated_at is null;
-  if v_user_id is null then
+    and u.email_verified_at is not null and u.deactivated_at is null
+  for share;
+  perform from app_public.organizations o where o.id = set_member.organization_id for no key update;
+  if not app_private.is_owner_in(organization_id) then
+    perform app_private.fail('RSNTF', 'There is no such organisation that you own.');
+  elsif v_user_id is null then
     perform app_private.fail('RSNTF', 'Nobody has a verified account with this address yet. Please ask them to sign up first.');
   end if;
   select * into v_membership from app_public.memberships m

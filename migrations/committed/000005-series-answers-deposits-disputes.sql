@@ -1,5 +1,5 @@
 --! Previous: sha1:50ffb711aaa5af993a6fe2037b34e122c5e9530d
---! Hash: sha1:989065a7258254f36e75f708403be20fee8d9426
+--! Hash: sha1:4da58547ace7093a0e0012d41f2fd081c6d68723
 --! Message: series-answers-deposits-disputes
 
 set local check_function_bodies = off;
@@ -2549,6 +2549,7 @@ as $$
     end
     and (not n.data ? 'sequence' or k.current_while = 'always' or (n.data ->> 'sequence')::integer = b.sequence)
     and coalesce(delivery.not_after > (select app_private.clock()), true)
+    and not app_private.is_to_erased(n)
   from app_public.notifications n
   join app_private.notification_kinds k on k.kind = n.kind
   left join app_public.bookings b on b.id = n.booking_id
@@ -3586,6 +3587,330 @@ comment on function app_private.figure_bookings(uuid[], uuid, date, date, interv
 revoke execute on function
   app_private.booking_figures(uuid[], uuid, date, date, boolean),
   app_private.figure_bookings(uuid[], uuid, date, date, interval) from public;
+create or replace function app_private.customer_of_user(user_id uuid, organization_id uuid) returns app_public.customers
+language plpgsql volatile
+as $$
+declare
+  v_id uuid;
+  v_customer app_public.customers;
+begin
+  select c.id into v_id from app_public.customers c
+  where c.user_id = customer_of_user.user_id and c.organization_id = customer_of_user.organization_id;
+  if v_id is null then
+    -- Whoever closes or erases their account locks its row, and then the customers they are: one made meanwhile is none.
+    perform from app_public.users u where u.id = customer_of_user.user_id for share;
+    insert into app_public.customers (organization_id, user_id, name, email, phone, locale, time_zone)
+    select customer_of_user.organization_id, u.id, u.name, u.email, u.phone, u.locale, u.time_zone
+    from app_public.users u where u.id = customer_of_user.user_id
+    on conflict on constraint customers_one_per_user do nothing;
+    select c.id into v_id from app_public.customers c
+    where c.user_id = customer_of_user.user_id and c.organization_id = customer_of_user.organization_id;
+  end if;
+  v_customer := app_private.lock_customer(v_id);
+  -- Once more, for while this waited they may have closed their account.
+  perform app_private.require_user();
+  return v_customer;
+end
+$$;
+comment on function app_private.customer_of_user(uuid, uuid) is 'The customer the signed-in user is in an organisation, made where they first book, and locked. Errors: RSAUT, RSVER.';
+
+-- functions/configuration.sql
+create or replace function app_public.apply_policy(policy_id uuid) returns integer
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_policy app_public.policies;
+  v_version app_public.policy_versions;
+  v_offerings uuid[];
+  v_booking app_public.bookings;
+  v_count integer := 0;
+begin
+  select * into v_policy from app_public.policies p where p.id = apply_policy.policy_id;
+  if v_policy.id is null or not app_private.is_manager_in(v_policy.organization_id) then
+    perform app_private.fail('RSNTF', 'There is no such policy.');
+  end if;
+  v_offerings := array(select f.id from app_public.offerings f where f.policy_id = v_policy.id);
+  perform app_private.lock_room(v_offerings);
+  select * into v_version from app_public.policy_versions v where v.policy_id = v_policy.id order by v.version desc limit 1;
+  for v_booking in
+    select b.* from app_public.bookings b
+    join app_public.offerings f on f.id = b.offering_id and f.policy_id = v_policy.id
+    -- What has come under the policy while this waited is not locked: it is for the next call.
+    where b.offering_id = any (v_offerings) and b.organization_id = v_policy.organization_id and b.ended_at is null
+      and b.status in ('pending', 'confirmed') and b.policy_version_id <> v_version.id
+    order by b.id
+    limit 100
+    for no key update of b
+  loop
+    perform app_private.apply_policy_to(v_booking, v_version);
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end
+$$;
+
+-- functions/outbox.sql
+comment on function app_private.is_current(app_public.deliveries) is 'Whether a message is still worth sending, or overtaken: a reminder for a cancelled booking, an offer that is over, a time that was moved again, somebody who was erased.';
+create or replace function app_private.is_to_erased(notification app_public.notifications) returns boolean
+language sql stable
+as $$
+  select exists (
+      select from app_public.customers c where c.id = notification.customer_id and c.erased_at is not null)
+    or exists (
+      select from app_public.users u where u.id = notification.user_id and u.erased_at is not null)
+$$;
+comment on function app_private.is_to_erased(app_public.notifications) is 'Whether a message is to somebody who was erased: what was about to be said to them meanwhile is not.';
+create or replace function app_private.lease_deliveries(batch integer)
+returns table (
+  delivery_id uuid, attempt integer, address text, kind text, locale text, has_consequences boolean, model jsonb
+)
+language plpgsql volatile security definer rows 10
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_delivery app_public.deliveries;
+  v_left integer := batch;
+  v_found boolean := true;
+begin
+  -- What was overtaken does not count: no row at all means that nothing is due.
+  while v_left > 0 and v_found loop
+    v_found := false;
+    for v_delivery in select * from app_private.next_deliveries(v_left) loop
+      v_found := true;
+      if not app_private.is_current(v_delivery) then
+        update app_public.deliveries d
+        set status = 'obsolete', address = case when not app_private.is_to_erased(n) then d.address end
+        from app_public.notifications n where n.id = d.notification_id and d.id = v_delivery.id;
+        continue;
+      end if;
+      update app_public.deliveries d
+      set status = 'sending', attempts = d.attempts + 1, lease_until = app_private.clock() + interval '15 seconds'
+      where d.id = v_delivery.id
+      returning * into v_delivery;
+      v_left := v_left - 1;
+      return query
+        select v_delivery.id, v_delivery.attempts, v_delivery.address, m.kind, m.locale,
+          app_private.has_consequences(m.kind), m.model
+        from app_private.mail_model(v_delivery) m;
+    end loop;
+  end loop;
+end
+$$;
+create or replace function app_private.follow_up_delivery(delivery_id uuid) returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_delivery app_public.deliveries;
+  v_note app_public.notifications;
+begin
+  select * into v_delivery from app_public.deliveries d
+  where d.id = follow_up_delivery.delivery_id and d.status in ('sent', 'dead') and d.followed_up_at is null;
+  if v_delivery.id is null then
+    return;
+  end if;
+  perform set_config('reslot.via', 'job', true);
+  select * into v_note from app_public.notifications n where n.id = v_delivery.notification_id;
+  if v_note.kind = 'slot_available' then
+    perform app_private.lock_entry(v_note.entry_id);
+    -- Once more, for while this waited for the room somebody may have had the mail tried again.
+    select * into v_delivery from app_public.deliveries d
+    where d.id = follow_up_delivery.delivery_id and d.status in ('sent', 'dead') and d.followed_up_at is null
+    for no key update;
+    if v_delivery.id is null then
+      return;
+    end if;
+  end if;
+  if v_note.kind = 'slot_available' and v_delivery.status = 'sent' then
+    perform app_private.start_claim_window(v_note.entry_id, (v_note.data ->> 'holdId')::uuid, v_delivery.sent_at);
+  elsif v_note.kind = 'slot_available' then
+    perform app_private.withdraw_offer(v_note.entry_id, (v_note.data ->> 'holdId')::uuid,
+      'The offer could not be delivered: ' || coalesce(v_delivery.last_error, 'no reason given'));
+  elsif v_note.kind = 'booking_reminder' then
+    perform app_private.note_reminder_sent(v_note.booking_id);
+  end if;
+  -- Whoever had it tried again meanwhile begins anew: the next acceptance has consequences of its own.
+  update app_public.deliveries d set followed_up_at = app_private.clock()
+  where d.id = v_delivery.id and d.status = v_delivery.status and d.attempts = v_delivery.attempts;
+end
+$$;
+revoke execute on function
+  app_private.is_current(app_public.deliveries), app_private.is_to_erased(app_public.notifications),
+  app_private.next_deliveries(integer),
+  app_private.lease_deliveries(integer), app_private.renew_lease(uuid, integer),
+  app_private.has_consequences(text), app_private.mark_delivery_sent(uuid, integer),
+  app_private.mark_delivery_failed(uuid, integer, text, boolean),
+  app_private.follow_up_delivery(uuid), app_private.deliveries_to_follow_up(integer), app_private.record_bounce(uuid)
+from public;
+
+-- functions/people/adopt_customers.sql
+create or replace function app_private.leave_double_entries(customer_ids uuid[]) returns void
+language plpgsql volatile
+as $$
+declare
+  v_entry_id uuid;
+begin
+  -- Time ends them without the room, and what it has ended meanwhile cannot be left.
+  perform from app_public.waitlist_entries w where w.customer_id = any (customer_ids) and w.ended_at is null
+  order by w.id for no key update;
+  -- One customer waits once for the same: of two entries the better place stays, an offer above all.
+  for v_entry_id in
+    select e.id from (
+      select w.id, row_number() over (
+        partition by w.offering_id, w.day, case when w.day is null then tstzrange(w.starts_at, w.ends_at) end
+        order by (w.status = 'offered') desc, w.priority, w.joined_at, w.id) as place
+      from app_public.waitlist_entries w
+      where w.customer_id = any (customer_ids) and w.ended_at is null
+    ) e
+    where e.place > 1 order by e.id
+  loop
+    perform app_private.leave(v_entry_id);
+  end loop;
+end
+$$;
+
+-- functions/people/leaving.sql
+create or replace function app_private.end_everything_of(customer_ids uuid[], cancel_bookings boolean, reason text) returns void
+language plpgsql volatile
+as $$
+declare
+  v_id uuid;
+begin
+  -- All rooms at once, in one order: locked one booking after the other, two leaving people could block each other.
+  perform app_private.lock_room(app_private.live_offerings_of(customer_ids));
+  for v_id in
+    select e.id from app_public.waitlist_entries e
+    where e.customer_id = any (customer_ids) and e.ended_at is null order by e.id
+    -- Time ends them without the room, and what it has ended meanwhile cannot be left.
+    for no key update
+  loop
+    perform app_private.leave(v_id);
+  end loop;
+  for v_id in
+    select b.id from app_public.bookings b
+    where cancel_bookings and b.customer_id = any (customer_ids) and b.status in ('pending', 'confirmed')
+      and b.starts_at > (select app_private.clock())
+    order by b.id
+  loop
+    perform app_private.end_booking_by_customer(v_id, end_everything_of.reason);
+  end loop;
+end
+$$;
+
+-- functions/people/members.sql
+create or replace function app_public.set_member(
+  organization_id uuid, email text, role app_public.member_role,
+  all_offerings boolean default null, offering_ids uuid[] default null, resource_id uuid default null
+) returns app_public.memberships
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_user_id uuid;
+  v_membership app_public.memberships;
+  -- Offerings that are named are meant: a list never gives more than it says.
+  v_named boolean := coalesce(cardinality(offering_ids), 0) > 0;
+  v_all boolean := set_member.role = 'owner' or coalesce(set_member.all_offerings, not v_named);
+begin
+  if not app_private.is_owner_in(organization_id) then
+    perform app_private.fail('RSNTF', 'There is no such organisation that you own.');
+  elsif set_member.role is null then
+    perform app_private.fail('RSARG', 'Please name a role.');
+  elsif v_all and v_named then
+    perform app_private.fail('RSARG', 'Either all offerings, or those that are named; owners have all.');
+  elsif not v_all and coalesce(cardinality(offering_ids), 0) not between 1 and 1000 then
+    perform app_private.fail('RSARG', 'Please name the offerings, 1 to 1000 of them, or give all.');
+  end if;
+  -- The account before the organisation, as whoever erases theirs does it.
+  select u.id into v_user_id from app_public.users u
+  where u.email_normalised = app_private.normalise_email(set_member.email)
+    and u.email_verified_at is not null and u.deactivated_at is null
+  for share;
+  perform from app_public.organizations o where o.id = set_member.organization_id for no key update;
+  if not app_private.is_owner_in(organization_id) then
+    perform app_private.fail('RSNTF', 'There is no such organisation that you own.');
+  elsif v_user_id is null then
+    perform app_private.fail('RSNTF', 'Nobody has a verified account with this address yet. Please ask them to sign up first.');
+  end if;
+  select * into v_membership from app_public.memberships m
+  where m.organization_id = set_member.organization_id and m.user_id = v_user_id;
+  if v_membership.role = 'owner' and set_member.role <> 'owner' then
+    perform app_private.refuse_last_owner(organization_id, v_user_id);
+  end if;
+  insert into app_public.memberships as m (organization_id, user_id, role, all_offerings, resource_id)
+  values (set_member.organization_id, v_user_id, set_member.role, v_all, set_member.resource_id)
+  on conflict on constraint memberships_one_per_user
+  do update set role = excluded.role, all_offerings = excluded.all_offerings, resource_id = excluded.resource_id
+  returning * into v_membership;
+  perform app_private.name_offerings(v_membership, offering_ids);
+  return v_membership;
+end
+$$;
+
+-- functions/people/request_booking_by_mail.sql
+create or replace function app_private.addressee(organization_id uuid, email text, locale text) returns uuid
+language plpgsql volatile
+as $$
+declare
+  v_id uuid;
+begin
+  select c.id into v_id from app_public.customers c
+  where c.organization_id = addressee.organization_id and c.erased_at is null
+    and c.email_normalised = app_private.normalise_email(addressee.email)
+  order by c.user_id nulls last, c.id limit 1
+  for share skip locked;
+  if v_id is null then
+    -- Without a name: as long as nobody has followed the link, it is only what somebody said.
+    insert into app_public.customers (organization_id, email, locale)
+    values (addressee.organization_id, addressee.email, addressee.locale)
+    returning id into v_id;
+  end if;
+  return v_id;
+end
+$$;
+comment on function app_private.addressee(uuid, text, text) is 'The customer with an address, locked against whoever erases them, or a new one that is nothing but that. Who is being worked on is passed over: who waited would learn that there is one.';
+
+-- functions/links.sql
+create or replace function app_private.follow_link(token text, choice jsonb default '{}', evidence jsonb default null) returns jsonb
+language plpgsql volatile security definer
+set search_path = pg_catalog, app_public, app_private, pg_temp
+as $$
+declare
+  v_link app_private.link_tokens;
+  v_standing text;
+  v_starts_at timestamptz;
+begin
+  select * into v_link from app_private.link_tokens t where t.token_hash = app_private.hash_token(token);
+  v_standing := app_private.link_standing(v_link);
+  case v_standing
+    when 'ready' then null;
+    when 'done' then return app_private.read_link(token);
+    when 'unknown' then perform app_private.fail('RSNTF', 'This link is not valid.');
+    else perform app_private.fail('RSEXP', 'This link comes too late.', jsonb_build_object('why', v_standing));
+  end case;
+  if v_link.user_id is not null then
+    -- A manager acts in their own name; a customer's link may have been passed on, and names nobody.
+    perform set_config('reslot.user_id', v_link.user_id::text, true);
+  end if;
+  v_starts_at := app_private.act_on_link(v_link, choice, evidence);
+  -- Compared only now, when the row is locked: nobody agrees to another time than the page showed.
+  if v_starts_at <> (choice ->> 'startsAt')::timestamptz then
+    perform app_private.fail('RSSTA', 'The time has changed meanwhile. Please look again.');
+  end if;
+  update app_private.link_tokens t
+  set used_at = coalesce(t.used_at, app_private.clock()), evidence = coalesce(t.evidence, follow_link.evidence)
+  where t.token_hash = v_link.token_hash and t.expires_at > (select app_private.clock())
+  returning * into v_link;
+  if not found then
+    perform app_private.fail('RSEXP', 'This link comes too late.', jsonb_build_object('why', 'link_expired'));
+  -- Asked before the locks as well; but while it waited for them, the booking may have been given to somebody else.
+  elsif not app_private.link_bearer_is_entitled(v_link) then
+    perform app_private.fail('RSNTF', 'This link is not valid.');
+  end if;
+  return app_private.read_link(token);
+end
+$$;
 
 -- What managers wrote to exempt a booking goes with its customer, also of those who were erased before.
 create or replace function app_private.scrub_customers(customer_ids uuid[]) returns void
