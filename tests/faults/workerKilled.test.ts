@@ -28,6 +28,8 @@ interface Hit {
   person: Booked;
   kind: string;
   copies: 1 | 2;
+  /** One more for each later worker that died between the final OK of its second try and noting it. */
+  most: number;
   killedAt: number;
 }
 
@@ -60,7 +62,7 @@ const waitsInQueue = (person: Booked) =>
   });
 
 /** One worker, caught at all the points at once, and killed. */
-async function killOnce(round: number): Promise<Hit[]> {
+async function killOnce(round: number, earlier: Hit[]): Promise<Hit[]> {
   const worker = await world.startWorker();
   const names = { before: '', dialogue: '', written: '', accepted: '' };
   const before = holdAt('rcpt', () => names.before);
@@ -110,6 +112,7 @@ async function killOnce(round: number): Promise<Hit[]> {
   accepted.release('as usual');
   const killedAt = await killed.promise;
   await worker.end();
+  await allowAnotherCopy(earlier);
   for (const hold of [before, dialogue]) hold.release('drop');
   // Of a statement under way the database may still do the work, or lose it with the connection.
   const lost = round % 2 === 0;
@@ -123,6 +126,7 @@ async function killOnce(round: number): Promise<Hit[]> {
     person,
     kind,
     copies,
+    most: copies,
     killedAt,
   });
   return [
@@ -141,10 +145,26 @@ const takenBy = (person: Booked, kind: string) =>
 const statusOf = async (person: Booked, kind: string) =>
   (await world.deliveries(person.email)).filter((delivery) => delivery.kind === kind);
 
+/** A worker that has just died may have been sending what an earlier one had left, and this was accepted already. */
+async function allowAnotherCopy(earlier: Hit[]): Promise<void> {
+  const sending = await world.query<{ mail: string }>(
+    `select d.address || ' ' || n.kind as mail
+     from app_public.deliveries d join app_public.notifications n on n.id = d.notification_id
+     where d.status = 'sending'`,
+  );
+  const unnoted = new Set(sending.map(({ mail }) => mail));
+  for (const hit of earlier) {
+    const taken = takenBy(hit.person, hit.kind).length > 0;
+    if (taken && unnoted.has(`${hit.person.email} ${hit.kind}`)) hit.most += 1;
+  }
+}
+
 describe('a worker that is killed', () => {
   test('loses nothing at any point, and sends twice only what was accepted and not yet noted', async () => {
     const hits: Hit[] = [];
-    for (let round = 0; round < times(20, 100); round++) hits.push(...(await killOnce(round)));
+    for (let round = 0; round < times(20, 100); round++) {
+      hits.push(...(await killOnce(round, hits)));
+    }
     world.mail.behave = () => 'as usual';
     await world.startWorker();
     for (const { person, kind, copies } of hits) {
@@ -154,14 +174,15 @@ describe('a worker that is killed', () => {
         // What did not happen is told below, with the point that was hit.
       }, RESUMED_WITHIN_MS).catch(() => undefined);
     }
-    for (const { point, person, kind, copies, killedAt } of hits) {
+    for (const { point, person, kind, copies, most, killedAt } of hits) {
       const mails = takenBy(person, kind);
+      const unavoidable = mails.length > copies && mails.length <= most;
       const messageIds = new Set(mails.map(({ messageId }) => messageId));
       const all = await statusOf(person, kind);
       const late = mails.filter(({ at }) => at > killedAt + RESUMED_WITHIN_MS);
       expect({
         point,
-        mails: mails.length,
+        mails: unavoidable ? copies : mails.length,
         messageIds: messageIds.size,
         all: all.length,
         late,

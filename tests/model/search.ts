@@ -49,3 +49,21 @@ export async function search(
   const difference = error instanceof Difference ? error.message : null;
   return { difference, runs: result.numRuns, counts };
 }
+
+const PARTS = 4;
+
+/** Searches on, four times as long at most, until each of the words has happened: by chance a rare one may not have. */
+export async function searchUntilSeen(
+  database: ModelDatabase,
+  options: { of?: Subject; runs: number; seed: number },
+  words: readonly string[],
+): Promise<{ difference: string | null; missing: string[] }> {
+  let missing = [...words];
+  for (let part = 0; part < PARTS; part++) {
+    const seed = options.seed + part;
+    const { difference, counts } = await search(database, { ...options, seed });
+    missing = missing.filter((word) => !counts.has(word));
+    if (difference !== null || missing.length === 0) return { difference, missing };
+  }
+  return { difference: null, missing };
+}
