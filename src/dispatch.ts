@@ -14,6 +14,9 @@ const RECOVER_EVERY_MS = 2_000;
 /** So many in a row that found nothing make a quiet time, in which every other tick of the interval is left out. */
 const QUIET_AFTER = 8;
 
+/** So far ahead deadlines are queued (dispatch in SQL); whoever looks more seldom finds some of them late. */
+const HORIZON_MS = 1_000;
+
 /** How much one dispatch does at most; there may be more. */
 const FULL_BATCH = 1_000;
 
@@ -67,9 +70,11 @@ export function createDispatcher(pool: Pick<Pool, 'query'>, intervalMs?: number)
     else state.running = runWhileAsked();
   };
 
+  const mayRest = 2 * (intervalMs ?? 0) <= HORIZON_MS;
   const tick = () => {
     state.ticks += 1;
-    if (state.foundNothing < QUIET_AFTER || state.ticks % 2 === 0) request();
+    const rests = mayRest && state.foundNothing >= QUIET_AFTER;
+    if (!rests || state.ticks % 2 === 0) request();
   };
   const timer = intervalMs === undefined ? undefined : setInterval(tick, intervalMs);
   return {

@@ -79,6 +79,11 @@ describe('The dispatcher of a worker', () => {
   });
 });
 
+test('A worker that looks seldom does so at every tick, or deadlines would be late', async () => {
+  const { ticks } = startDispatcher(600);
+  expect(await ticks(12)).toEqual(Array(12).fill(true));
+});
+
 describe('The dispatcher of a server', () => {
   test('looks when it is asked, and once more for all who ask meanwhile', async () => {
     const { looks, dispatcher: asked } = startDispatcher();
