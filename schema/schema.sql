@@ -5493,11 +5493,13 @@ declare
 begin
   -- All rooms at once, in one order: locked one booking after the other, two leaving people could block each other.
   perform app_private.lock_room(app_private.live_offerings_of(customer_ids));
+  -- Time ends them without the room, and what it has ended meanwhile cannot be left. Not in the loop: what leaving one
+  -- changes in another would be passed over there.
+  perform from app_public.waitlist_entries e
+  where e.customer_id = any (customer_ids) and e.ended_at is null order by e.id for no key update;
   for v_id in
     select e.id from app_public.waitlist_entries e
     where e.customer_id = any (customer_ids) and e.ended_at is null order by e.id
-    -- Time ends them without the room, and what it has ended meanwhile cannot be left.
-    for no key update
   loop
     perform app_private.leave(v_id);
   end loop;

@@ -252,6 +252,31 @@ describe('erasing', () => {
       expect(user.erased_at).not.toBeNull();
     }));
 
+  test('oneself gives up each of many places, also those that change as others are given up', () =>
+    scene(async (db) => {
+      const { world, anna, ben, annasEntry, bensEntry } = await annaAndBen(db);
+      const late = Array.from({ length: 12 }, (_, n) => 120 + 24 * n);
+      for (const hours of late) await book(world, ben, hours);
+      // Offered to her, and passed over for her when she gives it up, which is written to the last one too.
+      const given = await book(world, ben, 480);
+      await wait(world, anna, 480);
+      for (const hours of late) await wait(world, anna, hours);
+      const longer = await db.one(
+        `select offering_id, starts_at, ends_at + interval '10 minutes' as ends_at
+         from bookings where id = $1`,
+        [given],
+      );
+      await asUser(db, anna, () =>
+        db.query('select join_waitlist($1, $2, $3)', Object.values(longer)),
+      );
+      await asUser(db, ben, () => db.query('select cancel_booking($1)', [given]));
+      await asUser(db, anna, () => db.query('select erase_me()'));
+      const sql = `select status, count(*)::integer as entries from waitlist_entries
+        where id <> $1 group by status order by status`;
+      expect(await db.rows(sql, [bensEntry])).toEqual([{ status: 'left', entries: 15 }]);
+      expect(await status(db, 'waitlist_entries', annasEntry)).toBe('left');
+    }));
+
   test('oneself leaves nothing of what managers wrote to exempt or cancel a booking', () =>
     scene(async (db) => {
       const { world, anna, annasBooking } = await annaAndBen(db);
