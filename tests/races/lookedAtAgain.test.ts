@@ -22,32 +22,14 @@ import {
   literal,
   owner,
   server,
-  type Weaken,
   without,
 } from '../support/races.ts';
 import { createService } from '../support/services.ts';
-import { book, bookingOf, cancel, due, idOf, join, tourOn, user } from './stage.ts';
+import * as erased from './erasedScenarios.ts';
+import { book, bookingOf, cancel, due, idOf, join, type SecondLook, user } from './stage.ts';
 
 const DAY = 4;
 const TIME = range('18:00', '20:00', DAY);
-
-interface Played {
-  first: Action;
-  second: Action;
-  /** What has come of it. */
-  look(): Promise<unknown>;
-}
-
-interface Case {
-  name: string;
-  policy?: Record<string, unknown>;
-  prepare(ground: Ground): Promise<Played>;
-  /** What the second hears, and what has come of it. */
-  outcome: [code: string, found: unknown];
-  /** The mend taken out, and what comes of it then. */
-  weaken: Weaken;
-  otherwise: [code: string, found: unknown];
-}
 
 /** Holds the rooms of an offering while it does something else. */
 const withRoomOf = (offering: string, statement: string): Action => ({
@@ -65,7 +47,7 @@ const liveOf =
       [userId],
     );
 
-const linkOfProvider: Case = {
+const linkOfProvider: SecondLook = {
   name: 'a provider does not decline by a link what was given to another meanwhile',
   policy: { requires_approval: true },
   prepare: async (ground) => {
@@ -99,7 +81,7 @@ const linkOfProvider: Case = {
   otherwise: ['ok', 'rejected'],
 };
 
-const accountClosed: Case = {
+const accountClosed: SecondLook = {
   name: 'whoever has closed their account meanwhile has no booking afterwards',
   prepare: async (ground) => {
     const leaver = await createUser(ground.db, 'Leaver');
@@ -121,31 +103,7 @@ const accountClosed: Case = {
   otherwise: ['ok', 1],
 };
 
-const erasedAtFirst: Case = {
-  name: 'of somebody who is erased while they book for the first time nothing is left',
-  prepare: async (ground) => {
-    const leaver = await createUser(ground.db, 'Leaver');
-    return {
-      first: book(leaver, ground.world.left, TIME),
-      second: as(leaver, 'erase_me', {}),
-      look: () =>
-        ground.db.value(
-          `select count(*)::integer from app_public.customers where name = 'Leaver' or user_id = $1`,
-          [leaver],
-        ),
-    };
-  },
-  outcome: ['ok', 0],
-  weaken: (db) =>
-    without(
-      db,
-      'app_private.customer_of_user(uuid,uuid)',
-      /perform from app_public\.users[^;]*for share;/,
-    ),
-  otherwise: ['ok', 1],
-};
-
-const policyTaken: Case = {
+const policyTaken: SecondLook = {
   name: 'a policy is applied only to what was under it when the rooms were locked',
   prepare: async (ground) => {
     const { db, world } = ground;
@@ -182,7 +140,7 @@ const policyTaken: Case = {
   otherwise: ['ok', true],
 };
 
-const mailTriedAgain: Case = {
+const mailTriedAgain: SecondLook = {
   name: 'an offer whose mail is tried again meanwhile is not withdrawn',
   prepare: async (ground) => {
     const { db, world } = ground;
@@ -218,83 +176,7 @@ const mailTriedAgain: Case = {
   otherwise: ['ok', { status: 'waiting', stuck: true }],
 };
 
-/** A guest who has asked before asks again, and is erased by a manager. */
-async function erasedGuest(ground: Ground) {
-  const { db, world } = ground;
-  const tour = await tourOn(ground, DAY, 8);
-  const email = `${unique('guest')}@example.org`;
-  const input = {
-    offeringId: tour.offering,
-    slotId: tour.slots[0],
-    adults: 1,
-    name: 'Gina',
-    email,
-  };
-  const ask = server(`app_private.request_booking_by_mail(${literal(JSON.stringify(input))})`);
-  await ground.act(ask);
-  const customer_id = await db.value<string>(
-    'select id from app_public.customers where email = $1',
-    [email],
-  );
-  return {
-    ask,
-    erase: as(world.manager, 'erase_customer', { customer_id }),
-    look: () =>
-      db.value(
-        `select count(*)::integer from app_private.guest_requests r
-         join app_public.deliveries d on d.notification_id = r.notification_id
-         where r.customer_id = $1`,
-        [customer_id],
-      ),
-  };
-}
-
-const unlockedGuest: Weaken = (db) =>
-  without(db, 'app_private.addressee(uuid,text,text)', /for share skip locked/);
-
-const erasedThenAsked: Case = {
-  name: 'what a guest asks for who was erased meanwhile is not kept with them',
-  prepare: async (ground) => {
-    const { ask, erase, look } = await erasedGuest(ground);
-    return { first: erase, second: ask, look };
-  },
-  outcome: ['ok', 0],
-  weaken: unlockedGuest,
-  otherwise: ['ok', 1],
-};
-
-const askedThenErased: Case = {
-  name: 'whoever erases a guest erases what they are asking for',
-  prepare: async (ground) => {
-    const { ask, erase, look } = await erasedGuest(ground);
-    return { first: ask, second: erase, look };
-  },
-  outcome: ['ok', 0],
-  weaken: unlockedGuest,
-  otherwise: ['ok', 1],
-};
-
-const lapsedAndErased: Case = {
-  name: 'whoever has waited in vain meanwhile is erased all the same',
-  prepare: async (ground) => {
-    const leaver = await createUser(ground.db, 'Leaver');
-    await ground.act(book(user(ground, 0), ground.world.left, TIME));
-    const entry = await idOf(ground, join(leaver, ground.world.left, TIME));
-    await ground.db.setClock(TIME[0]);
-    return {
-      first: due(entry),
-      second: as(leaver, 'erase_me', {}),
-      look: () =>
-        ground.db.value('select status from app_public.waitlist_entries where id = $1', [entry]),
-    };
-  },
-  outcome: ['ok', 'lapsed'],
-  weaken: (db) =>
-    without(db, 'app_private.end_everything_of(uuid[],boolean,text)', /for no key update/),
-  otherwise: ['RSSTA', 'lapsed'],
-};
-
-const lapsedAndAdopted: Case = {
+const lapsedAndAdopted: SecondLook = {
   name: 'whoever has waited in vain twice meanwhile can sign in',
   prepare: async (ground) => {
     const { db, world } = ground;
@@ -324,119 +206,16 @@ const lapsedAndAdopted: Case = {
   otherwise: ['RSSTA', 'lapsed'],
 };
 
-const EMAIL = 'email from app_public.users where id = $1';
-
-/** An owner makes somebody a member who erases their account. */
-async function erasedMember(ground: Ground) {
-  const { db, world } = ground;
-  const leaver = await createUser(db, 'Leaver');
-  const email = await db.value<string>(`select ${EMAIL}`, [leaver]);
-  const { organizationId: organization_id } = world;
-  return {
-    set: as(world.owner, 'set_member', { organization_id, email, role: 'manager' }),
-    erase: as(leaver, 'erase_me', {}),
-    look: () =>
-      db.value('select count(*)::integer from app_public.memberships where user_id = $1', [leaver]),
-  };
-}
-
-const unlockedMember: Weaken = (db) =>
-  without(
-    db,
-    'app_public.set_member(uuid,text,app_public.member_role,boolean,uuid[],uuid)',
-    /for share/,
-  );
-
-const erasedThenMember: Case = {
-  name: 'whoever was erased meanwhile is made no member',
-  prepare: async (ground) => {
-    const { set, erase, look } = await erasedMember(ground);
-    return { first: erase, second: set, look };
-  },
-  outcome: ['RSNTF', 0],
-  weaken: unlockedMember,
-  otherwise: ['ok', 1],
-};
-
-const memberThenErased: Case = {
-  name: 'whoever is made a member while they are erased is none afterwards',
-  prepare: async (ground) => {
-    const { set, erase, look } = await erasedMember(ground);
-    return { first: set, second: erase, look };
-  },
-  outcome: ['ok', 0],
-  weaken: unlockedMember,
-  otherwise: ['ok', 1],
-};
-
-/** In the last call everybody who waits is told at once; one of them is erased. */
-async function erasedInLastCall(ground: Ground) {
-  const { db, world } = ground;
-  const leaver = await createUser(db, 'Leaver');
-  const booked = await idOf(ground, book(user(ground, 0), world.left, TIME));
-  await ground.act(join(leaver, world.left, TIME));
-  const email = await db.value<string>(`select ${EMAIL}`, [leaver]);
-  await db.setClock(at('17:40', DAY));
-  await ground.act(cancel(user(ground, 0), booked));
-  return {
-    tell: due(await db.value<string>('select id from app_private.freeings')),
-    erase: as(leaver, 'erase_me', {}),
-    // What the outbox does with it at its next turn.
-    look: async () => {
-      await db.query('select from app_private.lease_deliveries(100)');
-      const kept = 'select count(*)::integer from app_public.deliveries where address = $1';
-      return db.value(kept, [email]);
-    },
-  };
-}
-
-const keptAllTheSame: Weaken = (db) =>
-  without(
-    db,
-    'app_private.is_to_erased(app_public.notifications)',
-    /c\.erased_at is not null/,
-    'false',
-  );
-
-const erasedThenTold: Case = {
-  name: 'of whoever was erased meanwhile the mail of the last call keeps no address',
-  prepare: async (ground) => {
-    const { tell, erase, look } = await erasedInLastCall(ground);
-    return { first: erase, second: tell, look };
-  },
-  outcome: ['ok', 0],
-  weaken: keptAllTheSame,
-  otherwise: ['ok', 1],
-};
-
-const toldThenErased: Case = {
-  name: 'of whoever is told of the last call while they are erased it keeps none either',
-  prepare: async (ground) => {
-    const { tell, erase, look } = await erasedInLastCall(ground);
-    return { first: tell, second: erase, look };
-  },
-  outcome: ['ok', 0],
-  weaken: keptAllTheSame,
-  otherwise: ['ok', 1],
-};
-
 const cases = [
+  ...Object.values(erased),
   linkOfProvider,
   accountClosed,
-  erasedAtFirst,
   policyTaken,
   mailTriedAgain,
-  erasedThenAsked,
-  askedThenErased,
-  lapsedAndErased,
   lapsedAndAdopted,
-  erasedThenMember,
-  memberThenErased,
-  erasedThenTold,
-  toldThenErased,
 ];
 
-async function play(field: Field, { policy, prepare }: Case): Promise<[string, unknown]> {
+async function play(field: Field, { policy, prepare }: SecondLook): Promise<[string, unknown]> {
   await field.layOut({ policy });
   await field.db.setClock(at('08:00', 1));
   const { first, second, look } = await prepare(field.grounds[0] as Ground);

@@ -1,7 +1,15 @@
 /** What the scenarios of the races have in common: short names for what people and time do. */
 import { expect } from '@jest/globals';
 import { at, createResource, insert, range, unique } from '../support/factories.ts';
-import { type Action, as, type Ground, job, literal, owner } from '../support/races.ts';
+import {
+  type Action,
+  as,
+  type Ground,
+  job,
+  literal,
+  owner,
+  type Weaken,
+} from '../support/races.ts';
 
 export type Times = [startsAt: string, endsAt: string];
 
@@ -155,4 +163,24 @@ export async function tourOn(
     );
   }
   return { offering, schedules, slots };
+}
+
+/** What is played in a fixed order: the second has looked, and waits for the first. */
+interface Played {
+  first: Action;
+  second: Action;
+  /** What has come of it. */
+  look(): Promise<unknown>;
+}
+
+/** What was looked at before a lock is looked at again after it. */
+export interface SecondLook {
+  name: string;
+  policy?: Record<string, unknown>;
+  prepare(ground: Ground): Promise<Played>;
+  /** What the second hears, and what has come of it. */
+  outcome: [code: string, found: unknown];
+  /** The mend taken out, and what comes of it then. */
+  weaken: Weaken;
+  otherwise: [code: string, found: unknown];
 }
